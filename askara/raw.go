@@ -1,0 +1,108 @@
+package askara
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// rawOf returns the object compacted and in valid UTF-8, without the escaped zero byte that databases refuse.
+func (c Contract) rawOf(raw []byte, d Document) json.RawMessage {
+	if len(raw) > 4*maxRaw { // no indentation takes that much
+		return c.rebuilt(d)
+	}
+	var b bytes.Buffer
+	b.Grow(len(raw))
+	if json.Compact(&b, raw) != nil || b.Len() > maxRaw {
+		return c.rebuilt(d)
+	}
+	compact := b.Bytes()
+	if bytes.Contains(compact, []byte(`\u0000`)) {
+		for i := 0; i+6 <= len(compact); i++ {
+			if compact[i] != '\\' {
+				continue
+			}
+			if string(compact[i:i+6]) == `\u0000` {
+				copy(compact[i:], `\ufffd`)
+			}
+			i++ // past what is escaped, which may be a backslash
+		}
+	}
+	if utf8.Valid(compact) {
+		return compact
+	}
+	return bytes.ToValidUTF8(compact, []byte("\ufffd"))
+}
+
+// rebuilt writes a document from what is known of it, so that it decodes to the same again.
+func (c Contract) rebuilt(d Document) json.RawMessage {
+	type person struct {
+		UUID        string `json:"uuid,omitempty"`
+		FirstName   string `json:"firstName,omitempty"`
+		LastName    string `json:"lastName,omitempty"`
+		DateOfBirth string `json:"dateOfBirth,omitempty"`
+		Gender      string `json:"gender,omitempty"`
+		ExternalID  string `json:"externalId,omitempty"`
+		RPPS        string `json:"rpps,omitempty"`
+	}
+	type organization struct {
+		UUID string `json:"uuid,omitempty"`
+		Name string `json:"name,omitempty"`
+	}
+	status := d.Status
+	if status == "" && !d.Ready {
+		status = "unreadable"
+	}
+	patient := person{UUID: d.Patient.UUID, FirstName: d.Patient.FirstName, LastName: d.Patient.LastName,
+		Gender: d.Patient.Gender, ExternalID: d.Patient.ExternalID}
+	if !d.Patient.DateOfBirth.IsZero() {
+		patient.DateOfBirth = d.Patient.DateOfBirth.Format(time.DateOnly)
+	}
+	raw, err := json.Marshal(struct {
+		UUID                  string       `json:"uuid"`
+		Title                 string       `json:"title,omitempty"`
+		Type                  string       `json:"type,omitempty"`
+		Status                string       `json:"status,omitempty"`
+		CreatedAt             time.Time    `json:"createdAt,omitzero"`
+		UpdatedAt             time.Time    `json:"updatedAt,omitzero"`
+		ValidatedAt           time.Time    `json:"validatedAt,omitzero"`
+		SynchronizationStatus string       `json:"synchronizationStatus,omitempty"`
+		SynchronizedAt        time.Time    `json:"synchronizedAt,omitzero"`
+		Patient               person       `json:"patient,omitzero"`
+		User                  person       `json:"user,omitzero"`
+		Organization          organization `json:"organization,omitzero"`
+	}{
+		UUID: d.UUID, Title: d.Title, Type: d.Type, Status: status,
+		CreatedAt: d.CreatedAt, UpdatedAt: d.UpdatedAt, ValidatedAt: d.ValidatedAt,
+		SynchronizationStatus: d.SynchronizationStatus, SynchronizedAt: d.SynchronizedAt, Patient: patient,
+		User:         person{UUID: d.User.UUID, FirstName: d.User.FirstName, LastName: d.User.LastName, RPPS: d.User.RPPS},
+		Organization: organization{UUID: d.Organization.UUID, Name: d.Organization.Name},
+	})
+	if err != nil { // strings and believed dates always encode
+		return nil
+	}
+	if d.Link != "" {
+		raw = withField(raw, c.LinkFields[0], d.Link)
+	}
+	if !d.Order.IsZero() && c.order(raw, d).IsZero() {
+		raw = withField(raw, c.OrderField, d.Order.Format(time.RFC3339Nano))
+	}
+	return raw
+}
+
+// withField adds a property, named by a path as lookup reads it, to an object that has at least one.
+func withField(object []byte, path, value string) []byte {
+	encoded, err := json.Marshal(value)
+	if err != nil { // a string always encodes
+		return object
+	}
+	names := strings.Split(path, ".")
+	for _, name := range slices.Backward(names[1:]) {
+		encoded = fmt.Appendf(nil, "{%q:%s}", name, encoded)
+	}
+	return fmt.Appendf(object[:len(object)-1], ",%q:%s}", names[0], encoded)
+}

@@ -221,11 +221,11 @@ func (w *world) recover() {
 		}
 		sum := sha256.Sum256(b)
 		there[sum] = true
+		// The importer died before it saw the file, or its own move away was not durable. It looks through the folder when it is back.
+		w.watcher.got[sum], w.watcher.names[sum] = max(1, w.watcher.got[sum]), e.Name()
 		if w.watcher.away == "" {
 			continue
 		}
-		// The importer's own move away was not durable, or it died before it saw the file.
-		w.watcher.got[sum] = max(1, w.watcher.got[sum])
 		w.must(os.Rename(path, filepath.Join(w.watcher.away, fmt.Sprintf("back-%x.pdf", sum[:8]))))
 	}
 	for sum := range w.promised {

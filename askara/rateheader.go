@@ -98,15 +98,19 @@ func serverTime(h http.Header, now time.Time) time.Time {
 	return now
 }
 
+// longestAsked is the longest wait that is taken for one: what no number of seconds of 32 bits can say is a mistake. It keeps a date
+// thousands of years away, too, from overflowing what it is added to.
+const longestAsked = math.MaxInt32 * time.Second
+
 // parseRetryAfter returns how long an answer that arrived at now asks to wait, in seconds or as a date; ok is false where it says
-// nothing, or nothing that can be meant: no number, a negative one, one that overflows, a date that has passed. The caller caps it.
+// nothing, or nothing that can be meant: no number, a negative one, one beyond longestAsked, a date that has passed. The caller caps it.
 func parseRetryAfter(h http.Header, now time.Time) (wait time.Duration, ok bool) {
 	text := strings.TrimSpace(h.Get(headerRetryAfter))
 	if text == "" {
 		return 0, false
 	}
 	if seconds, err := strconv.ParseFloat(text, 64); err == nil {
-		if math.IsNaN(seconds) || seconds < 0 || seconds > math.MaxInt32 {
+		if math.IsNaN(seconds) || seconds < 0 || seconds > longestAsked.Seconds() {
 			return 0, false
 		}
 		return floatSeconds(seconds), true
@@ -116,7 +120,10 @@ func parseRetryAfter(h http.Header, now time.Time) (wait time.Duration, ok bool)
 		return 0, false
 	}
 	wait = t.Sub(serverTime(h, now))
-	return wait, wait > 0
+	if wait <= 0 || wait > longestAsked {
+		return 0, false
+	}
+	return wait, true
 }
 
 // floatSeconds converts seconds that are known to fit.

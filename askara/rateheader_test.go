@@ -98,7 +98,8 @@ func FuzzRateHeaders(f *testing.F) {
 }
 
 func FuzzRetryAfter(f *testing.F) {
-	for _, text := range []string{"0", "-1", "86400", "1e9", "0x1p-2", "Sun, 01 Mar 2026 12:00:00 GMT", "Sunday, 01-Mar-26 12:00:00 GMT"} {
+	for _, text := range []string{"0", "-1", "86400", "1e9", "0x1p-2", "Sun, 01 Mar 2026 12:00:00 GMT", "Sunday, 01-Mar-26 12:00:00 GMT",
+		"Sun, 01 Mar 7026 12:00:00 GMT"} {
 		f.Add(text, 3)
 	}
 	p := policy{burst: 5000, refill: 500, every: 15 * time.Minute, reserve: 50}

@@ -43,14 +43,18 @@ func TestFullDisk(t *testing.T) {
 	filler := w.path("filler")
 	full := 0
 	rounds := count(0, 6, 60)
-	for range rounds {
+	const most = 1_200_000 // bytes that are left free: hardly room for the first write, or for all, or anything between
+	for _, round := range w.rng.Perm(rounds) {
 		for range 4 {
 			w.server.AddDocument(sandbox.Document{Size: 1000 + w.rng.IntN(60_000)})
 		}
 		var st unix.Statfs_t
 		w.must(unix.Statfs(w.dir, &st))
 		free := int64(st.Bavail) * st.Bsize
-		leave := w.rng.Int64N(1_200_000)
+		leave := int64(round)*most/int64(rounds) + w.rng.Int64N(most/int64(rounds))
+		if round == 0 {
+			leave = w.rng.Int64N(16 << 10)
+		}
 		w.must(os.WriteFile(filler, make([]byte, max(0, free-leave)), 0o600))
 		code := w.run("--once")
 		w.must(os.Remove(filler))

@@ -19,16 +19,27 @@ func TestFaults(t *testing.T) {
 			w.typical = time.Second // with what is waited for between repetitions
 			w.history(12)
 			w.killMany(kills)
-			w.server.SetFaults(w.faults)
-			for range count(0, 1, 5) { // whole runs under the fault, too
-				w.arrive(3)
-				w.settle(w.run("--once"))
-			}
-			dealt := w.server.Stats().Faults[fault]
+			w.runUnderFaults(count(0, 1, 5))
 			w.check("fault=" + fault.String())
-			if dealt == 0 {
-				t.Error("the fault has never happened")
-			}
 		})
 	}
+}
+
+// runUnderFaults lets whole runs meet faults, at least so many and until some have been dealt out.
+func (w *world) runUnderFaults(least int) {
+	w.t.Helper()
+	const enough = 100 // of a few requests each
+	for i := range enough {
+		w.server.SetFaults(w.faults)
+		w.arrive(4)
+		w.settle(w.run("--once"))
+		dealt := 0
+		for _, n := range w.server.Stats().Faults {
+			dealt += n
+		}
+		if dealt > 0 && i+1 >= least {
+			return
+		}
+	}
+	w.t.Error("no fault has ever happened")
 }

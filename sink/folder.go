@@ -78,6 +78,10 @@ type Folder struct {
 
 	arriving atomic.Int64 // bytes announced by documents that are being staged
 	moving   sync.Mutex   // held while names are chosen and files moved
+	// entering is held while a name is made in staging or taken out of it. The kernel lets one in at a time anyway, and the others
+	// spin on another processor meanwhile.
+	entering sync.Mutex
+	desks    desks
 
 	// now is what Prepare found; nil while the folder is not there.
 	now atomic.Pointer[prepared]

@@ -67,7 +67,9 @@ func (m *mover) place(t *tray, d *askara.Delivery) error {
 	for try := 0; try <= maxTries; try++ {
 		free, err := m.free(t, d, false)
 		if err == nil && free {
+			m.f.entering.Lock()
 			err = m.placing.move(t.dir, staged, m.folder, d.Receipt.Name)
+			m.f.entering.Unlock()
 		}
 		if err == nil && free {
 			m.moved = true

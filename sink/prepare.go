@@ -31,6 +31,7 @@ func noteOf(path string) string { return "folder:" + path }
 // folder.
 func (f *Folder) Prepare(ctx context.Context) error {
 	now, err := f.prepare(ctx, false)
+	defer f.desks.clear()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.now.Store(now)

@@ -63,12 +63,8 @@ func (f *Folder) release(t *tray, staged string) {
 }
 
 // choose finds the final name for a staged file and keeps it. Whether it is still free is decided only when the file is moved.
-func (f *Folder) choose(t *tray, d askara.Delivery, staged string) (string, error) {
-	folder, err := f.openWatched()
-	if err != nil {
-		return "", err
-	}
-	defer folder.Close()
+func (f *Folder) choose(at *desk, d askara.Delivery, staged string) (string, error) {
+	t := at.tray
 	now, err := f.current()
 	if err != nil {
 		return "", err
@@ -76,7 +72,7 @@ func (f *Folder) choose(t *tray, d askara.Delivery, staged string) (string, erro
 	name := f.name.of(d, f.location, now.system.nameLimit, now.able.placing == placeChecked)
 	for try := 0; ; try++ {
 		if f.claim(t, staged, name) {
-			taken, err := folder.has(name)
+			taken, err := at.folder.has(name)
 			if err != nil && !unfit(err) {
 				f.release(t, staged)
 				return "", failure("look for a free name", f.path, err)

@@ -18,11 +18,12 @@ func (f *Folder) Stage(ctx context.Context, d askara.Delivery, body io.Reader, s
 	if f.maxSize > 0 && size > f.maxSize {
 		return askara.Receipt{}, tooLarge(f.maxSize) // said before there may be no room for it
 	}
-	t, err := f.openTray(d.Account)
+	at, err := f.desk(d.Account)
 	if err != nil {
 		return askara.Receipt{}, err
 	}
-	defer t.Close()
+	defer f.leave(at)
+	t := at.tray
 	release, err := f.reserve(t, size)
 	if err != nil {
 		return askara.Receipt{}, err
@@ -38,7 +39,7 @@ func (f *Folder) Stage(ctx context.Context, d askara.Delivery, body io.Reader, s
 	if err != nil {
 		return askara.Receipt{}, err
 	}
-	if r.Name, err = f.choose(t, d, r.Staged); err == nil && f.sidecar {
+	if r.Name, err = f.choose(at, d, r.Staged); err == nil && f.sidecar {
 		err = f.writeSidecar(t, sidecarOf(r.Staged), newSidecar(d, r))
 	}
 	if err != nil {
@@ -53,7 +54,9 @@ type filler func(io.Writer) (int64, askara.Checksum, error)
 
 // write makes a file in a tray, has it filled, and makes it durable with its final owner and mode; or leaves nothing.
 func (f *Folder) write(t *tray, name string, fill filler) (n int64, sum askara.Checksum, err error) {
+	f.entering.Lock()
 	file, err := t.open(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f.entering.Unlock()
 	if err != nil {
 		return 0, sum, failure("create a file in staging", f.staging, err)
 	}
@@ -88,6 +91,7 @@ func (w fileWriter) Write(p []byte) (int, error) {
 
 // Flush makes the entries of the batch in the staging directories durable: one sync for each account in it.
 func (f *Folder) Flush(_ context.Context, batch []askara.Delivery) error {
+	f.desks.clear()
 	done := map[string]bool{}
 	for _, d := range batch {
 		if done[d.Account] {

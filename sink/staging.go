@@ -108,6 +108,7 @@ func (f *Folder) identify(d *dir) (string, error) {
 
 // doubt makes sure, after a failed sync, that nothing in the tray is taken for delivered because it is gone.
 func (f *Folder) doubt(t *tray) {
+	defer f.desks.clear()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.doubted[t.id] = true

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -51,5 +52,33 @@ func TestLoginRoundTrip(t *testing.T) {
 		if bytes.Contains(b, []byte("marker-one")) {
 			t.Errorf("%s holds a token in clear", entry.Name())
 		}
+	}
+}
+
+// TestLoginOfAnotherProcessAtOnce: what is remembered of a login never outlives it, whoever replaced it.
+func TestLoginOfAnotherProcessAtOnce(t *testing.T) {
+	s, dir := fresh(t)
+	other := open(t, dir)
+	for i := range 200 {
+		want := login(strconv.Itoa(i))
+		by := s
+		if i%3 > 0 {
+			by = other
+		}
+		if err := by.SaveLogin(t.Context(), want); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			got, err := s.LoadLogin(t.Context(), account)
+			if err != nil || got.Tokens != want.Tokens {
+				t.Fatalf("login %d: got %q, %v; want %q", i, got.Tokens.Refresh.Reveal(), err, want.Tokens.Refresh.Reveal())
+			}
+		}
+	}
+	if err := other.SaveLogin(t.Context(), askara.Login{Account: account, State: askara.LoginRequired}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.LoadLogin(t.Context(), account); err != nil || got.State != askara.LoginRequired || got.Tokens != (askara.Tokens{}) {
+		t.Errorf("after the logout: got %s with %q, %v", got.State, got.Tokens.Refresh.Reveal(), err)
 	}
 }

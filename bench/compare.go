@@ -16,10 +16,13 @@ type contestant struct {
 	name string
 	most int // documents at most
 	run  func(ctx context.Context, e errand) (outcome, error)
+	// binary is an askara-sync to measure, where run is nil.
+	binary string
 }
 
 const (
 	ours    = "askara-sync --once"
+	other   = "the other askara-sync"
 	careful = "Go loop, 8 workers, syncs"
 	quick   = "curl -Z, 8 at once"
 	slow    = "curl loop"
@@ -66,7 +69,11 @@ func (b *bench) compare(ctx context.Context) error {
 // measure runs all contestants in turn, each time in another order.
 func (b *bench) measure(ctx context.Context, s set) (map[string][]outcome, error) {
 	everybody := []contestant{
-		{careful, s.documents, goLoop}, {ours, s.documents, nil}, {quick, s.documents, curlParallel}, {slow, min(b.loop, s.documents), curlLoop},
+		{name: careful, most: s.documents, run: goLoop}, {name: ours, most: s.documents, binary: b.binary},
+		{name: quick, most: s.documents, run: curlParallel}, {name: slow, most: min(b.loop, s.documents), run: curlLoop},
+	}
+	if b.other != "" {
+		everybody = append(everybody, contestant{name: other, most: s.documents, binary: b.other})
 	}
 	results := map[string][]outcome{}
 	for r := range b.runs {
@@ -95,7 +102,7 @@ func (b *bench) contest(ctx context.Context, s set, c contestant) (o outcome, er
 	if err != nil {
 		return o, err
 	}
-	defer os.RemoveAll(dir)
+	defer retire(dir)
 	e.dir = filepath.Join(dir, "inbox")
 	if c.run != nil {
 		if err := os.Mkdir(e.dir, 0o700); err != nil {
@@ -114,6 +121,7 @@ func (b *bench) contest(ctx context.Context, s set, c contestant) (o outcome, er
 		if err != nil {
 			return o, err
 		}
+		site.binary = c.binary
 		if o, err = site.once(ctx, c.most); err != nil {
 			return o, err
 		}
@@ -134,7 +142,7 @@ func (b *bench) countSyncs(ctx context.Context, s set) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer retire(dir)
 	site, err := b.newSite(ctx, dir, b.server.url, sinkToFolder(dir))
 	if err != nil {
 		return err
@@ -154,7 +162,10 @@ func report(s set, results map[string][]outcome, loop int) {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "\tms/document\tleast\tmost\tCPU ms\trequests\tpeak MiB\tours is\t")
 	own := wallPer(results[ours], s.documents)
-	for _, name := range []string{ours, careful, quick, slow} {
+	for _, name := range []string{ours, other, careful, quick, slow} {
+		if results[name] == nil {
+			continue
+		}
 		n := s.documents
 		if name == slow {
 			n = min(loop, n)

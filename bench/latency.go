@@ -57,7 +57,7 @@ func (b *bench) arrivals(ctx context.Context, old int) (each []time.Duration, re
 	if err != nil {
 		return nil, 0, err
 	}
-	defer os.RemoveAll(dir)
+	defer retire(dir)
 	inbox := filepath.Join(dir, "inbox")
 	if err := os.Mkdir(inbox, 0o700); err != nil {
 		return nil, 0, err

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -26,6 +27,7 @@ type options struct {
 	workers      int
 	dir          string
 	binary       string
+	other        string
 	latency      bool
 	growth       bool
 	rows         int
@@ -52,7 +54,7 @@ func parse() options {
 		fmt.Fprint(flag.CommandLine.Output(), `usage: go run ./bench [flags]
 
 Without a mode it fetches 2,000 documents of 200 KiB and 20,000 of 2 KiB with askara-sync and with what people would use in its
-place, and prints milliseconds, requests and syncs a document, peak memory, and the ratios. It takes some ten minutes, a gigabyte
+place, and prints milliseconds, requests and syncs a document, peak memory, and the ratios. It takes some ten minutes, two gigabytes
 of disk, and curl; with strace it counts syncs as well. Quick look: go run ./bench -large 200 -small 2000 -runs 1
 
 `)
@@ -65,6 +67,7 @@ of disk, and curl; with strace it counts syncs as well. Quick look: go run ./ben
 	flag.IntVar(&o.workers, "workers", 4, "limits.workers of askara-sync")
 	flag.StringVar(&o.dir, "dir", "", "where everything is written (default: a new temporary `directory`, removed at the end)")
 	flag.StringVar(&o.binary, "binary", "", "measure this askara-sync instead of one that is built now")
+	flag.StringVar(&o.other, "other", "", "measure this askara-sync as well, in the same run: the `program` before a change")
 	flag.BoolVar(&o.latency, "latency", false, "mode: how long from a document's appearing in the list to its being in the folder")
 	flag.BoolVar(&o.growth, "growth", false, "mode: what a ledger with a long history costs")
 	flag.IntVar(&o.rows, "rows", 1_000_000, "with -growth: delivered `documents` in the ledger")
@@ -144,6 +147,18 @@ func (b *bench) fresh() (string, error) {
 		return "", err
 	}
 	return dir, settle(dir)
+}
+
+// retire frees the blocks of what a run has written and leaves the files. ext4 passes over the inode of a file that was deleted within
+// the last minutes, and looks at each of them whenever a file is made: after some thousand deletions that costs more than everything
+// else, and it would be whoever comes next who pays.
+func retire(dir string) {
+	_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.Type().IsRegular() {
+			_ = os.Truncate(path, 0) // the directory goes at the end anyway
+		}
+		return nil
+	})
 }
 
 // settle writes out what the file system still holds in memory.

@@ -46,7 +46,7 @@ func (b *bench) profiles(ctx context.Context) error {
 		}
 		fmt.Printf("%s: %.3f ms a document, %.3f ms of processor, peak %.1f MiB; server so far %s; %s.cpu %s.heap\n", s, perDocument(o.wall, s.documents),
 			perDocument(o.cpu, s.documents), float64(o.peak)/1024, seen.CPU.Round(time.Millisecond), stem, stem)
-		os.RemoveAll(dir)
+		retire(dir)
 	}
 	return nil
 }

@@ -6,12 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"runtime"
-	"strings"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -212,7 +213,9 @@ func (h *host) pdf(size int) []byte {
 	}
 	if h.pdfs[size] == nil {
 		const head, tail = "%PDF-1.4\n", "\n%%EOF\n"
-		h.pdfs[size] = []byte(head + strings.Repeat("x", max(size-len(head)-len(tail), 0)) + tail)
+		body := make([]byte, max(size-len(head)-len(tail), 0))
+		_, _ = rand.NewChaCha8([32]byte{}).Read(body) // as good as compressed, which a PDF's content is
+		h.pdfs[size] = slices.Concat([]byte(head), body, []byte(tail))
 	}
 	return h.pdfs[size]
 }

@@ -86,7 +86,7 @@ func (b *bench) fill(ctx context.Context, s set, t target, ours bool) (took time
 	if err != nil {
 		return 0, err
 	}
-	defer os.RemoveAll(dir)
+	defer retire(dir)
 	db, err := sql.Open(t.driver, t.dsn)
 	if err != nil {
 		return 0, err

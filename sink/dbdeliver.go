@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"askara-sync/askara"
 )
 
@@ -16,6 +18,9 @@ const (
 	chunkRows  = 100
 	// streamAbove is the size from which a document is streamed where that is possible, and always alone in its transaction.
 	streamAbove = 8 << 20
+	// laneBytes is what a transaction beside others is worth, and laneDocument the largest document that one may hold.
+	laneBytes    = 1 << 20
+	laneDocument = 2 << 20
 	// transientTries is how often a transaction that met a deadlock is tried.
 	transientTries = 6
 )
@@ -53,7 +58,7 @@ func (r *run) deliver(ctx context.Context) {
 		for i := start; i < end; i++ {
 			items = append(items, i)
 		}
-		err = r.chunk(ctx, items)
+		err = r.chunks(ctx, items)
 		start = end
 	}
 	for i := range r.batch {
@@ -74,6 +79,37 @@ func (r *run) chunkEnd(start int) int {
 		}
 	}
 	return len(r.batch)
+}
+
+// chunks delivers items in one transaction or, where that is worth it and harmless, in several at a time: a server inserts a row on one
+// of its processors.
+func (r *run) chunks(ctx context.Context, items []int) error {
+	lanes := r.lanes(items)
+	if lanes == 1 {
+		return r.chunk(ctx, items)
+	}
+	var g errgroup.Group
+	for part := range slices.Chunk(items, (len(items)+lanes-1)/lanes) {
+		g.Go(func() error { return r.chunk(ctx, part) })
+	}
+	return g.Wait()
+}
+
+// lanes is how many transactions the items are shared among. It is one where an integrator's statement is executed, which may count on
+// being alone, and where that many documents are too much memory.
+func (r *run) lanes(items []int) int {
+	if !r.d.proofOnly || r.d.spool == nil || r.d.dialect.lanes() < 2 {
+		return 1
+	}
+	var bytes int64
+	for _, i := range items {
+		size := r.batch[i].Receipt.Size
+		if size > laneDocument {
+			return 1
+		}
+		bytes += size
+	}
+	return int(min(max(bytes/laneBytes, 1), int64(r.d.dialect.lanes())))
 }
 
 // finish records what became of a delivery. A delivered document's spooled file is not needed any more.

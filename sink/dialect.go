@@ -32,6 +32,9 @@ type dialect interface {
 	sqlType(f field) string
 	// bind turns a parameter's value into what the driver gets.
 	bind(k valueKind, v any) any
+	// lanes is how many transactions may usefully run at once. Each may want a second connection to look something up, so it is at
+	// most half of what the pool has.
+	lanes() int
 	// inspect looks a table up in the catalog, which needs no grant on the table itself.
 	inspect(ctx context.Context, q querier, table tableName) (tableInfo, error)
 	// fits says whether a column of the type takes a parameter of the kind; unknown types do.

@@ -104,6 +104,7 @@ func (m *mysqlDialect) kind() string                 { return "mysql" }
 func (m *mysqlDialect) placeholder(int) string       { return "?" }
 func (m *mysqlDialect) quote(n string) string        { return "`" + n + "`" }
 func (m *mysqlDialect) sha256() string               { return "sha2(content, 256)" }
+func (m *mysqlDialect) lanes() int                   { return poolSize / 2 }
 func (m *mysqlDialect) guard() (func() error, error) { return noGuard() }
 func (m *mysqlDialect) lexis() lexis {
 	return lexis{backtick: true, backslash: true, hash: true, spacedDash: true, forbidden: "?"}

@@ -44,6 +44,7 @@ func (p *postgresDialect) sha256() string           { return "encode(sha256(cont
 func (p *postgresDialect) lexis() lexis {
 	return lexis{dollar: true, nested: true, escapeString: true, forbiddenDigit: '$'}
 }
+func (p *postgresDialect) lanes() int                   { return poolSize / 2 }
 func (p *postgresDialect) guard() (func() error, error) { return noGuard() }
 
 func (p *postgresDialect) place() string {
@@ -243,9 +244,12 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
+// poolSize is how many connections a Database has at most.
+const poolSize = 4
+
 // poolLimits keeps a clinic's server from more than a few connections of ours, and lets an idle daemon have none.
 func poolLimits(db *sql.DB) {
-	db.SetMaxOpenConns(4)
+	db.SetMaxOpenConns(poolSize)
 	db.SetMaxIdleConns(2)
 	db.SetConnMaxIdleTime(time.Minute)
 	db.SetConnMaxLifetime(30 * time.Minute)

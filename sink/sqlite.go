@@ -83,6 +83,7 @@ func (s *sqliteDialect) createFile(mode fs.FileMode, gid int) (created bool, err
 }
 
 // guard notices a file that was removed or replaced while it was open: rows in it would be seen by nobody.
+func (s *sqliteDialect) lanes() int { return 1 }
 func (s *sqliteDialect) guard() (func() error, error) {
 	before, err := os.Stat(s.path)
 	if err != nil {

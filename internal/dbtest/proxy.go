@@ -2,6 +2,7 @@ package dbtest
 
 import (
 	"bytes"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ type Proxy struct {
 	mu   sync.Mutex
 	cut  Cut
 	cuts int
+	held chan struct{}
 	all  []net.Conn
 	wait sync.WaitGroup
 }
@@ -32,6 +34,8 @@ const (
 	CutBefore
 	// CutAfter drops the answer: the server has committed, and the client does not learn of it.
 	CutAfter
+	// Hold keeps the answer back: the server has committed, and the client waits for as long as it lives. See Held.
+	Hold
 )
 
 // Proxy starts a proxy to the server. It ends with the test.
@@ -49,7 +53,7 @@ func (s *Server) Proxy(t testing.TB) *Proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{listener: l, server: server, dir: dir}
+	p := &Proxy{listener: l, server: server, dir: dir, held: make(chan struct{}, 1)}
 	p.wait.Go(p.accept)
 	t.Cleanup(func() {
 		l.Close()
@@ -82,6 +86,9 @@ func (p *Proxy) Cuts() int {
 	return p.cuts
 }
 
+// Held receives when the server has committed and the client has been left waiting for the answer.
+func (p *Proxy) Held() <-chan struct{} { return p.held }
+
 // Break ends all connections.
 func (p *Proxy) Break() {
 	p.mu.Lock()
@@ -106,14 +113,14 @@ func (p *Proxy) accept() {
 		p.mu.Lock()
 		p.all = append(p.all, client, server)
 		p.mu.Unlock()
-		muted := make(chan struct{})
+		muted := make(chan Cut, 1)
 		p.wait.Go(func() { p.forward(client, server, muted) })
 		p.wait.Go(func() { p.answer(server, client, muted) })
 	}
 }
 
 // forward is the way to the server. A COMMIT comes in one piece, since it is tiny.
-func (p *Proxy) forward(client, server net.Conn, muted chan struct{}) {
+func (p *Proxy) forward(client, server net.Conn, muted chan<- Cut) {
 	defer client.Close()
 	defer server.Close()
 	buf := make([]byte, 64<<10)
@@ -122,11 +129,11 @@ func (p *Proxy) forward(client, server net.Conn, muted chan struct{}) {
 		if err != nil {
 			return
 		}
-		switch p.take(buf[:n]) {
+		switch c := p.take(buf[:n]); c {
 		case CutBefore:
 			return
-		case CutAfter:
-			close(muted)
+		case CutAfter, Hold:
+			muted <- c
 		}
 		if _, err := server.Write(buf[:n]); err != nil {
 			return
@@ -147,8 +154,8 @@ func (p *Proxy) take(message []byte) Cut {
 	return c
 }
 
-// answer is the way back. Once muted, the next answer is swallowed and the client cut off.
-func (p *Proxy) answer(server, client net.Conn, muted chan struct{}) {
+// answer is the way back. Once muted, the next answer is swallowed and the client cut off, or left waiting.
+func (p *Proxy) answer(server, client net.Conn, muted <-chan Cut) {
 	defer client.Close()
 	defer server.Close()
 	buf := make([]byte, 64<<10)
@@ -158,7 +165,11 @@ func (p *Proxy) answer(server, client net.Conn, muted chan struct{}) {
 			return
 		}
 		select {
-		case <-muted:
+		case c := <-muted:
+			if c == Hold {
+				p.held <- struct{}{}
+				_, _ = io.Copy(io.Discard, server) // until one of them ends
+			}
 			return
 		default:
 		}

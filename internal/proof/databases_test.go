@@ -3,6 +3,7 @@ package proof_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -60,6 +61,50 @@ func TestDestinations(t *testing.T) {
 			}
 			w.check("destination=" + d.name)
 		})
+	}
+}
+
+// TestKilledAfterTheCommit kills the program when the server has committed and before the ledger knows, again and again. The row, or the
+// receipt beside an integrator's own row, is then all that keeps a document from being doubled.
+func TestKilledAfterTheCommit(t *testing.T) {
+	if !long() {
+		t.Skip("database servers are only started with ASKARA_SYNC_PROOFS=1")
+	}
+	for kind, start := range map[string]func(testing.TB) *dbtest.Server{"postgres": dbtest.Postgres, "mysql": dbtest.MariaDB} {
+		server := start(t)
+		for _, insert := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s,insert=%v", kind, insert), func(t *testing.T) {
+				b := onServer(server, kind, fmt.Sprintf("proof_commit_%v", insert))
+				if insert {
+					b.withPractice(t)
+				}
+				proxy := server.Proxy(t)
+				b.dsn = proxy.DSN(b.dsn)
+				w := newWorld(t, worldConfig{table: b})
+				w.settle(w.run("--once")) // makes the table
+				const kills = 5
+				for range kills {
+					w.server.Add(1+w.rng.IntN(8), sandbox.Document{})
+					proxy.Cut(dbtest.Hold)
+					cmd := w.command(context.Background(), "--once")
+					w.must(cmd.Start())
+					select {
+					case <-proxy.Held():
+					case <-time.After(3 * time.Minute): // longer than any pass takes
+						t.Error("nothing was committed")
+					}
+					w.must(cmd.Process.Kill())
+					w.exit(cmd)
+					proxy.Break()
+					w.kills++
+					w.interrupted()
+				}
+				w.check("after the commit, " + t.Name())
+				if proxy.Cuts() != kills {
+					t.Errorf("%d commits were held, want %d", proxy.Cuts(), kills)
+				}
+			})
+		}
 	}
 }
 

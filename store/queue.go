@@ -152,7 +152,7 @@ func (t *tx) save(ctx context.Context, account int64, d askara.Delivery) error {
 	if d.UUID == "" || d.Revision < 1 || d.State < askara.Pending || d.State > askara.Unchanged {
 		return fmt.Errorf("cannot save revision %d in state %d", d.Revision, d.State)
 	}
-	was, found, err := t.find(ctx, account, d.UUID, d.Revision, d.Revision)
+	was, found, err := t.findFor(ctx, account, d)
 	if err != nil {
 		return err
 	}

@@ -105,6 +105,21 @@ func find(ctx context.Context, query func(context.Context, string, ...any) (*sql
 	return r, found, nil
 }
 
+// findFor is find for a delivery that is saved. Where it brings its document along, which it mostly does, all that is needed of an open
+// row is what it has not.
+func (t *tx) findFor(ctx context.Context, account int64, d askara.Delivery) (r row, found bool, err error) {
+	if d.Document.UUID != "" && d.State != askara.Unchanged {
+		var discovered, delivered sql.NullInt64
+		found, err = t.scan(ctx, `select id, state, discovered_at, delivered_at from delivery where account = ? and uuid = ? and revision = ?`,
+			[]any{account, key(d.UUID), d.Revision}, &r.ID, &r.State, &discovered, &delivered)
+		if found || err != nil {
+			r.UUID, r.Revision, r.DiscoveredAt, r.DeliveredAt = d.UUID, d.Revision, fromMillis(discovered), fromMillis(delivered)
+			return r, found, err
+		}
+	}
+	return t.find(ctx, account, d.UUID, d.Revision, d.Revision)
+}
+
 // insertOpen makes a row of what is on its way, with its metadata.
 func (t *tx) insertOpen(ctx context.Context, account int64, d askara.Delivery) (int64, error) {
 	id, err := t.insert(ctx, `insert into delivery (account, uuid, revision, state, backfill, next_attempt_at, attempts, reason,

@@ -19,6 +19,8 @@ const (
 	// stagers is how many documents each worker may have between the end of the download and the end of staging: syncing a file is
 	// mostly waiting, and a file system commits files that are synced at the same time together.
 	stagers = 4
+	// supply is how many batches are read from the queue at once: what is busy is read again each time.
+	supply = 3
 	// outage is how many service faults in a row, without any success, count as an outage.
 	outage = 8
 )
@@ -198,7 +200,7 @@ func (l *line) feed(ctx context.Context) error {
 		}
 	}
 	if !l.closing && !l.drained && len(l.ready) == 0 {
-		due, err := l.Queue.Due(ctx, l.Account, time.Now(), l.Batch+len(l.busy), askara.Pending)
+		due, err := l.Queue.Due(ctx, l.Account, time.Now(), supply*l.Batch+len(l.busy), askara.Pending)
 		if err != nil {
 			return fmt.Errorf("read due documents: %w", err)
 		}

@@ -58,3 +58,6 @@ func (s *Store) Pragmas(ctx context.Context, name string) (values []string, err 
 	}
 	return values, nil
 }
+
+// Ran is how many statements a ledger's durable writes have run. Nothing may be writing meanwhile.
+func (s *Store) Ran() int { return s.hard.ran }

@@ -14,6 +14,7 @@ type writer struct {
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
 	fail  func(op string, err error) error // sorts errors
+	ran   int                              // statements, to be counted by tests
 }
 
 // openWriters opens both writers. The soft one must never wait for the disk: it does not sync, and leaves it to the hard one to move
@@ -125,6 +126,7 @@ func (w *writer) close() error {
 
 // prepare returns the connection's statement for the query, which must be one of the package's constants.
 func (w *writer) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	w.ran++
 	if stmt := w.stmts[query]; stmt != nil {
 		return stmt, nil
 	}

@@ -59,7 +59,15 @@ func (s *service) serve(ctx context.Context, cfg *Config, hup <-chan os.Signal) 
 	if s.app, err = OpenApp(ctx, AppConfig{Config: cfg, Logger: s.Logger, OnWait: s.waiting}); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, s.app.Close()) }()
+	defer func() {
+		cerr := s.app.Close()
+		if next != nil && cerr != nil {
+			// What is opened next says what is wrong, or mends it: a damaged ledger cannot be closed in good order.
+			s.Logger.Warn("not closed in good order", "error", cerr)
+			return
+		}
+		err = errors.Join(err, cerr)
+	}()
 	unlock, err := s.lock()
 	if err != nil {
 		return nil, err

@@ -2,6 +2,8 @@ package proof_test
 
 import (
 	"crypto/rand"
+	"database/sql"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -125,4 +127,44 @@ func TestDaemonBacksUp(t *testing.T) {
 		t.Errorf("the daemon ended with %d:\n%s", code, tail(w.log.String()))
 	}
 	w.check("backup")
+}
+
+// TestDaemonRepairs damages the ledger under the running daemon. It says so, sets the ledger aside, goes on with what can be read and
+// with what the folder shows, and delivers what has come meanwhile, once it is logged in again where the login was lost.
+func TestDaemonRepairs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldConfig{})
+	w.history(12)
+	d := w.startDaemon()
+	confirmed := func(n int) func() bool { return func() bool { return w.server.Stats().Confirmed >= n || d.gone() } }
+	w.until("the history to be confirmed", confirmed(12))
+
+	path := filepath.Join(w.path("state"), "askara-sync.db")
+	db, err := sql.Open("sqlite", "file:"+path+"?mode=rw&_pragma=busy_timeout(10000)")
+	w.must(err)
+	_, err = db.Exec(`pragma wal_checkpoint(truncate)`) // or the log would cover the damage
+	w.must(errors.Join(err, db.Close()))
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	w.must(err)
+	info, err := f.Stat()
+	w.must(err)
+	const page = 4096
+	garbage := make([]byte, info.Size()-page)
+	rand.Read(garbage)
+	_, err = f.WriteAt(garbage, page)
+	w.must(errors.Join(err, f.Close()))
+
+	w.server.Add(3, sandbox.Document{})
+	w.until("the daemon to repair the ledger", func() bool { return lines(d.log.String(), "has been repaired") > 0 || d.gone() })
+	if n := lines(d.log.String(), "the ledger is damaged and will be repaired"); n != 1 {
+		t.Errorf("%d lines say that the ledger is damaged, want 1:\n%s", n, tail(d.log.String()))
+	}
+	if aside, _ := filepath.Glob(filepath.Join(w.path("state"), "*.corrupt-*")); len(aside) == 0 {
+		t.Error("the damaged ledger was not kept")
+	}
+	w.excused = 1
+	w.settle(w.run("--once"))
+	w.until("what has come meanwhile to be confirmed", confirmed(15))
+	d.stop(t)
+	w.check("repaired by the daemon")
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -100,6 +101,11 @@ func (s *site) finish(cmd *exec.Cmd, want int) (o outcome, err error) {
 
 // timed runs a command and measures it.
 func timed(cmd *exec.Cmd) (o outcome, err error) {
+	// A child begins with the peak of whoever starts it: ours is made small, and forgotten.
+	debug.FreeOSMemory()
+	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
+		return o, err
+	}
 	began := time.Now()
 	err = cmd.Run()
 	o.wall = time.Since(began)

@@ -159,8 +159,15 @@ func (f *fixture) prepared(t testing.TB) *sink.Database {
 }
 
 // content is a document's PDF, different for every uuid and revision.
+// large is the revision whose documents are so large that a few are worth a transaction.
+const large = 9
+
 func pdfOf(uuid string, revision int) []byte {
-	return []byte("%PDF-1.7\n" + strings.Repeat(fmt.Sprintf("%s %d \x00\xff\\'\"\n", uuid, revision), 20))
+	lines := 20
+	if revision == large {
+		lines = 14_000
+	}
+	return []byte("%PDF-1.7\n" + strings.Repeat(fmt.Sprintf("%s %d \x00\xff\\'\"\n", uuid, revision), lines))
 }
 
 func delivery(n int) askara.Delivery {

@@ -336,6 +336,53 @@ func faultCases() []databaseCase {
 				t.Errorf("the connection was cut %d times, want 2", p.Cuts())
 			}
 		}),
+		ofKind(servers, "one of two commits is lost", func(t *testing.T, f *fixture) {
+			p := f.server.Proxy(t)
+			f.config.DSN = askara.Secret(p.DSN(f.config.DSN.Reveal()))
+			d := f.prepared(t)
+			batch := make([]askara.Delivery, 6)
+			for i := range batch {
+				batch[i] = delivery(i)
+				batch[i].Revision = large
+				batch[i] = spooled(t, d, batch[i])
+			}
+			for _, cut := range []dbtest.Cut{dbtest.CutBefore, dbtest.CutAfter} {
+				p.Cut(cut)
+				var there, left []askara.Delivery
+				for i, err := range d.Deliver(t.Context(), batch) {
+					if err == nil {
+						there = append(there, batch[i])
+						continue
+					}
+					wantTrouble(t, err, askara.FaultDestination, "connection")
+					left = append(left, batch[i])
+				}
+				want := len(batch)
+				if cut == dbtest.CutBefore {
+					want = len(batch) / 2 // the other transaction has nothing to do with it
+				}
+				if len(there) != want {
+					t.Errorf("%d of %d documents are delivered, want %d", len(there), len(batch), want)
+				}
+				f.once(t, there)
+				for i := range left {
+					if s, err := d.Settle(t.Context(), &left[i]); err != nil || s != askara.SettledStaged {
+						t.Errorf("settle: got %v, %v; want staged", s, err)
+					}
+				}
+				putAll(t, d, left)
+				f.once(t, batch)
+				for i := range batch { // and all of another list
+					batch[i] = delivery(len(batch) + i)
+					batch[i].Revision = large
+					batch[i] = spooled(t, d, batch[i])
+				}
+				f.exec(t, "delete from askara_documents")
+			}
+			if p.Cuts() != 2 {
+				t.Errorf("the connection was cut %d times, want 2", p.Cuts())
+			}
+		}),
 		ofKind(servers, "server down", func(t *testing.T, f *fixture) {
 			d := f.prepared(t)
 			batch := spooledAll(t, d, 1, 4)

@@ -135,6 +135,10 @@ func (w *wire) serve(h http.Handler, r *http.Request) {
 				w.header.Set("Content-Length", "0")
 			}
 			w.WriteHeader(http.StatusOK)
+			if r.Context().Err() != nil || !w.bodiless() && w.written < w.length {
+				w.writer.CloseWithError(io.ErrUnexpectedEOF) // the handler gave up: this is not the end of the body
+				return
+			}
 			w.writer.Close()
 			return
 		}

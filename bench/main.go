@@ -125,7 +125,7 @@ func open(ctx context.Context, o options) (b *bench, err error) {
 	if b.binary == "" {
 		b.binary = filepath.Join(b.root, "askara-sync")
 		if err := build(ctx, b.binary); err != nil {
-			return nil, err
+			return b, err
 		}
 	}
 	b.server, err = startServer(ctx)

@@ -76,8 +76,8 @@ const defaultTimeout = 30 * time.Second
 // exactly once whatever its table looks like; with Exists it is as good as that query and a unique key are.
 //
 // In memory there is one document at a time: up to 8 MiB of it for PostgreSQL and our own table, which is streamed above
-// that, one copy for MySQL, and three for SQLite and for an own statement on PostgreSQL, whose drivers copy. Two accounts with a
-// Database each count twice.
+// that, one copy for MySQL, and three for SQLite and for an own statement on PostgreSQL, whose drivers copy. Of documents up to
+// 2 MiB there may be two, where a server's own table is filled by two transactions. Two accounts with a Database each count twice.
 //
 // Databases are safe for concurrent use.
 type Database struct {

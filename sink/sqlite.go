@@ -82,8 +82,10 @@ func (s *sqliteDialect) createFile(mode fs.FileMode, gid int) (created bool, err
 	return true, errors.Join(f.Sync(), dir.Sync())
 }
 
-// guard notices a file that was removed or replaced while it was open: rows in it would be seen by nobody.
+// lanes is one: SQLite takes one writer at a time.
 func (s *sqliteDialect) lanes() int { return 1 }
+
+// guard notices a file that was removed or replaced while it was open: rows in it would be seen by nobody.
 func (s *sqliteDialect) guard() (func() error, error) {
 	before, err := os.Stat(s.path)
 	if err != nil {

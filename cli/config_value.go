@@ -59,6 +59,9 @@ func parseDecimal(s string) (float64, error) {
 	return strconv.ParseFloat(s, 64)
 }
 
+// maxDuration is some 146 years: what is read can be added to any other without an overflow.
+const maxDuration = time.Duration(math.MaxInt64 / 2)
+
 // ParseDuration reads "5m", "1h30m", "30d" or "1d12h"; never negative. A day is 24 hours.
 func ParseDuration(s string) (time.Duration, error) {
 	bad := errors.New(`must be a duration such as "90s", "5m", "12h" or "30d"`)
@@ -66,7 +69,7 @@ func ParseDuration(s string) (time.Duration, error) {
 	rest := s
 	if days, after, ok := strings.Cut(s, "d"); ok {
 		n, err := strconv.ParseUint(days, 10, 32)
-		if err != nil || time.Duration(n) > math.MaxInt64/2/day {
+		if err != nil || time.Duration(n) > maxDuration/day {
 			return 0, bad
 		}
 		total, rest = time.Duration(n)*day, after
@@ -75,7 +78,7 @@ func ParseDuration(s string) (time.Duration, error) {
 		}
 	}
 	d, err := time.ParseDuration(rest)
-	if err != nil || d < 0 || strings.ContainsAny(rest, "+-") || total+d < total {
+	if err != nil || d < 0 || strings.ContainsAny(rest, "+-") || d > maxDuration-total {
 		return 0, bad
 	}
 	return total + d, nil

@@ -33,10 +33,11 @@ func DecodeDocument(raw []byte, c Contract) (Document, error) {
 
 // decode is DecodeDocument for what is known to be JSON.
 func (c Contract) decode(raw []byte) (Document, error) {
+	// Both once and for all, so that what is kept in Raw decodes to the same document.
 	if !utf8.Valid(raw) {
-		// Once and for all, byte by byte as encoding/json does it, so that what is kept in Raw decodes to the same document.
-		raw = bytes.Map(func(r rune) rune { return r }, raw)
+		raw = bytes.Map(func(r rune) rune { return r }, raw) // byte by byte, as encoding/json does it
 	}
+	raw = withoutZeros(raw)
 	var d Document
 	var status []byte
 	var iri string

@@ -7,10 +7,9 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 )
 
-// rawOf returns the object compacted and in valid UTF-8, without the escaped zero byte that databases refuse.
+// rawOf returns the object compacted; one that is too long for that, written anew.
 func (c Contract) rawOf(raw []byte, d Document) json.RawMessage {
 	if len(raw) > 4*maxRaw { // no indentation takes that much
 		return c.rebuilt(d)
@@ -20,22 +19,28 @@ func (c Contract) rawOf(raw []byte, d Document) json.RawMessage {
 	if json.Compact(&b, raw) != nil || b.Len() > maxRaw {
 		return c.rebuilt(d)
 	}
-	compact := b.Bytes()
-	if bytes.Contains(compact, []byte(`\u0000`)) {
-		for i := 0; i+6 <= len(compact); i++ {
-			if compact[i] != '\\' {
-				continue
-			}
-			if string(compact[i:i+6]) == `\u0000` {
-				copy(compact[i:], `\ufffd`)
-			}
-			i++ // past what is escaped, which may be a backslash
+	return b.Bytes()
+}
+
+// withoutZeros leaves the zero bytes out of JSON's strings, since no database takes them. A raw that has none is returned as it is.
+func withoutZeros(raw []byte) []byte {
+	zero := []byte(`\u0000`)
+	if !bytes.Contains(raw, zero) {
+		return raw
+	}
+	clean := make([]byte, 0, len(raw))
+	for i := 0; i < len(raw); i++ {
+		switch {
+		case raw[i] != '\\':
+			clean = append(clean, raw[i])
+		case bytes.HasPrefix(raw[i:], zero):
+			i += len(zero) - 1
+		default:
+			clean = append(clean, raw[i:min(i+2, len(raw))]...) // with what is escaped, which may be a backslash
+			i++
 		}
 	}
-	if utf8.Valid(compact) {
-		return compact
-	}
-	return bytes.ToValidUTF8(compact, []byte("\ufffd"))
+	return clean
 }
 
 // rebuilt writes a document from what is known of it, so that it decodes to the same again.

@@ -23,6 +23,7 @@ type service struct {
 	app      *App
 	schedule sync.Schedule
 	loops    map[string]*sync.Loop
+	outages  map[string]*sync.Outage // of each account's passes, used by whoever has the account's turn
 	notifier *Notifier
 	reload   chan struct{}
 	damage   chan struct{} // the ledger was found damaged
@@ -41,7 +42,10 @@ func runDaemon(ctx context.Context, r *Run) error {
 
 	reload := make(chan struct{}, 1)
 	for cfg != nil {
-		s := &service{Run: r, reload: reload, damage: make(chan struct{}, 1), loops: map[string]*sync.Loop{}, status: newStatusLine()}
+		s := &service{
+			Run: r, reload: reload, damage: make(chan struct{}, 1), status: newStatusLine(),
+			loops: map[string]*sync.Loop{}, outages: map[string]*sync.Outage{},
+		}
 		if cfg, err = s.serve(ctx, cfg, hup); err != nil {
 			return err
 		}
@@ -88,6 +92,7 @@ func (s *service) serve(ctx context.Context, cfg *Config, hup <-chan os.Signal) 
 	}}
 	for _, acc := range s.app.accounts {
 		s.loops[acc.Name] = s.loop(acc)
+		s.outages[acc.Name] = &sync.Outage{What: "pass failing", Logger: s.Logger.With("account", acc.Name)}
 	}
 	group.Go(func() error { return control.Serve(ctx, listener) })
 	group.Go(func() error { s.watchdog(ctx); return nil })
@@ -159,7 +164,6 @@ func notify(state string) { _, _ = daemon.SdNotify(false, state) }
 
 // loop makes the loop of one account.
 func (s *service) loop(acc *account) *sync.Loop {
-	outage := &sync.Outage{What: "pass failing", Logger: s.Logger.With("account", acc.Name)}
 	login := &sync.Outage{What: "login failing", Logger: s.Logger.With("account", acc.Name)}
 	return sync.NewLoop(sync.LoopConfig{
 		Next: s.schedule.Next, Jitter: s.app.Config.Jitter, Pulse: acc.pulse,
@@ -170,25 +174,7 @@ func (s *service) loop(acc *account) *sync.Loop {
 			default:
 				return nil // a pass that a person asked for is running, and looks for fresh documents itself
 			}
-			s.status.set(acc.Name, "looking for documents")
-			s.notifier.Begun()
-			o := s.app.passOne(ctx, acc, sync.Request{Poll: s.poll(), Watch: func(p sync.Progress) { s.status.busy(p.Account, p.Delivered, p.Total) }})
-			err := o.Err
-			if ctx.Err() != nil {
-				return err
-			}
-			s.notice(err)
-			if _, unfinished := errors.AsType[*sync.UnfinishedError](err); unfinished {
-				err = nil // each document has its own line
-			}
-			outage.Report(err)
-			s.notifier.Observe(s.app.health(ctx, acc, o.Pass.Delivered, err))
-			if o.Pass.Delivered+o.Pass.Failed+o.Pass.Confirmed > 0 {
-				s.Logger.Info("pass done", "account", acc.Name, "listed", o.Pass.Listed, "delivered", o.Pass.Delivered,
-					"confirmed", o.Pass.Confirmed, "failed", o.Pass.Failed, "bytes", o.Pass.Bytes, "took", o.Pass.Duration.Round(time.Millisecond))
-			}
-			s.status.pass(acc.Name, o.Pass, err)
-			return err
+			return ofPass(s.pass(ctx, acc, sync.Request{Poll: s.poll(), Watch: s.showProgress}).Err)
 		},
 		Keep: func(ctx context.Context) time.Time {
 			next, err := acc.custody.Keep(ctx)
@@ -205,6 +191,39 @@ func (s *service) loop(acc *account) *sync.Loop {
 		Waiting: func(next time.Time) { s.status.next(acc.Name, next) },
 	})
 }
+
+// pass runs a pass of the daemon, on schedule or because a person asked, and tells the journal, `systemctl status` and whoever is to be
+// notified what became of it. The caller has the account's turn.
+func (s *service) pass(ctx context.Context, acc *account, q sync.Request) Outcome {
+	s.status.set(acc.Name, "looking for documents")
+	s.notifier.Begun()
+	o := s.app.passOne(ctx, acc, q)
+	if ctx.Err() != nil {
+		return o
+	}
+	s.notice(o.Err)
+	err := ofPass(o.Err)
+	s.outages[acc.Name].Report(err)
+	s.notifier.Observe(s.app.health(ctx, acc, o.Pass.Delivered, err))
+	if o.Pass.Delivered+o.Pass.Failed+o.Pass.Confirmed > 0 {
+		s.Logger.Info("pass done", "account", acc.Name, "listed", o.Pass.Listed, "delivered", o.Pass.Delivered,
+			"confirmed", o.Pass.Confirmed, "failed", o.Pass.Failed, "bytes", o.Pass.Bytes, "took", o.Pass.Duration.Round(time.Millisecond))
+	}
+	s.status.pass(acc.Name, o.Pass, err)
+	s.status.next(acc.Name, s.loops[acc.Name].NextAt())
+	return o
+}
+
+// ofPass returns what was wrong with a pass as a whole; nil where only documents failed, each of which has its own line.
+func ofPass(err error) error {
+	if _, unfinished := errors.AsType[*sync.UnfinishedError](err); unfinished {
+		return nil
+	}
+	return err
+}
+
+// showProgress shows in `systemctl status` how far a pass has come.
+func (s *service) showProgress(p sync.Progress) { s.status.busy(p.Account, p.Delivered, p.Total) }
 
 // welcome begins a pass at once where a login has come that the last pass missed.
 func (s *service) welcome(ctx context.Context, acc *account) {

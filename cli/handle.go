@@ -37,7 +37,7 @@ func (s *service) handlePass(ctx, client context.Context, q ControlRequest, emit
 		return err
 	}
 	request := sync.Request{Since: q.Since, Until: q.Until, Manual: true, Poll: s.poll(), Watch: func(p sync.Progress) {
-		s.status.busy(p.Account, p.Delivered, p.Total)
+		s.showProgress(p)
 		emit(ControlEvent{
 			Kind: ControlProgress, Account: p.Account, Listed: p.Listed, Total: p.Total, Delivered: p.Delivered, Failed: p.Failed,
 			Confirmed: p.Confirmed, Bytes: p.Bytes,
@@ -81,7 +81,7 @@ func (s *service) passInTurn(ctx, client context.Context, acc *account, q sync.R
 		}
 	}
 	defer func() { <-acc.turn }()
-	return s.app.passOne(ctx, acc, q)
+	return s.pass(ctx, acc, q)
 }
 
 // retryResult is the result of ControlRetry, for one account.

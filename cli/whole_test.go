@@ -226,18 +226,7 @@ func TestTwoAccountsInOneFolder(t *testing.T) {
 func TestDaemonAndCommandsBesideIt(t *testing.T) {
 	g := newClinic(t, quick, "")
 	g.server.Add(5, sandbox.Document{})
-	var log lockedBuffer
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan int)
-	go func() {
-		done <- cli.Main(ctx, cli.Env{Args: []string{"--config", g.file}, Getenv: environ(), Stdin: strings.NewReader(""), Stdout: &log, Stderr: &log})
-	}()
-	defer func() {
-		cancel()
-		if code := <-done; code != 0 {
-			t.Errorf("the daemon ended with exit code %d\n%s", code, log.String())
-		}
-	}()
+	log := g.daemon(t)
 	eventually(t, "the daemon to say that nobody is logged in", func() bool { return strings.Contains(log.String(), "pass failing") })
 	g.must(t, cli.ExitDone, "login")
 	eventually(t, "the first documents", func() bool { return len(g.pdfs(t)) == 5 })
@@ -261,6 +250,46 @@ func TestDaemonAndCommandsBesideIt(t *testing.T) {
 		t.Errorf("status beside the daemon: got %s", stdout)
 	}
 	g.must(t, cli.ExitDone, "retry", "--all")
+}
+
+// TestAPassAskedForIsOneOfTheDaemon: what a person asks for beside the daemon ends a trouble and is told in the journal, as the
+// daemon's own passes are.
+func TestAPassAskedForIsOneOfTheDaemon(t *testing.T) {
+	g := newClinic(t, quick, "")
+	g.must(t, cli.ExitDone, "login")
+	g.server.Add(3, sandbox.Document{})
+	g.server.SetFaults(sandbox.Faults{Rate: 1, Kinds: []sandbox.Fault{sandbox.ErrorBefore}, Only: []sandbox.Kind{sandbox.KindList}})
+	log := g.daemon(t)
+	eventually(t, "the daemon's pass to fail", func() bool { return strings.Contains(log.String(), "pass failing") })
+	g.must(t, cli.ExitUnfinished, "--once")
+	if got := strings.Count(log.String(), "WARN  pass failing"); got != 1 {
+		t.Errorf("the trouble was told %d times, want once\n%s", got, log)
+	}
+	g.server.SetFaults(sandbox.Faults{})
+	g.must(t, cli.ExitDone, "--once")
+	for _, want := range []string{"pass failing: recovered", "pass done"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("after a pass that was asked for the daemon's log has no %q\n%s", want, log)
+		}
+	}
+}
+
+// daemon runs the daemon until the test ends, and returns its log.
+func (g *clinic) daemon(t *testing.T) *lockedBuffer {
+	t.Helper()
+	log := &lockedBuffer{}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan int)
+	go func() {
+		done <- cli.Main(ctx, cli.Env{Args: []string{"--config", g.file}, Getenv: environ(), Stdin: strings.NewReader(""), Stdout: log, Stderr: log})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if code := <-done; code != 0 {
+			t.Errorf("the daemon ended with exit code %d\n%s", code, log)
+		}
+	})
+	return log
 }
 
 // lockedBuffer is a bytes.Buffer for several goroutines.

@@ -1,6 +1,7 @@
 package sink_test
 
 import (
+	"math/rand/v2"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -250,4 +251,29 @@ func FuzzTemplate(f *testing.F) {
 			wantUsable(t, n.Of(title(s), time.UTC))
 		}
 	})
+}
+
+// TestPlainTextsAreCleanedAsAllOthers: a character that shows nothing changes no name, so that the short way for plain texts and the long
+// one for all others come to the same.
+func TestPlainTextsAreCleanedAsAllOthers(t *testing.T) {
+	name, err := sink.ParseName("{{.Title}}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 20_000 {
+		title := make([]byte, random.IntN(12))
+		for i := range title {
+			title[i] = byte(random.IntN(0x84))
+			if random.IntN(3) == 0 {
+				title[i] = " /\\:|*?<>\"._-~ "[random.IntN(15)]
+			}
+		}
+		of := func(text string) string {
+			return name.Of(askara.Delivery{UUID: "x", Document: askara.Document{Title: text}}, time.UTC)
+		}
+		if short, long := of(string(title)), of(string(title)+"\u200b"); short != long {
+			t.Fatalf("%q becomes %q, with a character that shows nothing %q", title, short, long)
+		}
+	}
 }

@@ -9,14 +9,17 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
+// Those of separators and forbidden that are ASCII.
+const plainSeparators, plainForbidden = `/\:|`, `*?<>"`
+
 // maxMarks is how many combining marks one character may carry. Languages need three or four; more is vandalism.
 const maxMarks = 6
 
 // separators stand between the parts of a name, or look as if they did. They become dashes.
-const separators = `/\:|` + "⁄∕╱╲∖⧵⧸⧹／＼﹨：꞉∶｜❘∣︓﹕"
+const separators = plainSeparators + "⁄∕╱╲∖⧵⧸⧹／＼﹨：꞉∶｜❘∣︓﹕"
 
 // forbidden is what Windows refuses beside separators, and what looks the same. It is left out.
-const forbidden = `*?<>"` + "＊？＜＞＂"
+const forbidden = plainForbidden + "＊？＜＞＂"
 
 // blanks are letters and marks that show nothing.
 const blanks = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
@@ -24,6 +27,9 @@ const blanks = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
 // field1 makes one clean line of a foreign text: no control, format or bidirectional characters, nothing that separates
 // folders, nothing that Windows refuses, single spaces, in Unicode's form NFC.
 func field1(s string) string {
+	if plain(s) {
+		return s
+	}
 	const enough = 4 << 10
 	if len(s) > enough {
 		s = s[:enough]
@@ -53,6 +59,19 @@ func field1(s string) string {
 		b.WriteRune(r)
 	}
 	return norm.NFC.String(b.String())
+}
+
+// plain says that s is one clean line as it is, which most names and types are.
+func plain(s string) bool {
+	last := byte(' ')
+	for i := range len(s) {
+		c := s[i]
+		if c < ' ' || c > '~' || c == ' ' && last == ' ' || strings.IndexByte(plainSeparators+plainForbidden, c) >= 0 {
+			return false
+		}
+		last = c
+	}
+	return len(s) <= maxName && (s == "" || last != ' ')
 }
 
 // clean makes a stem of what a template wrote: as field1, without the extension, without separators doubled by fields that
@@ -134,5 +153,8 @@ func cut(s string, n int) string {
 
 // fold maps names that a Windows or Mac client takes for the same to the same text.
 func fold(name string) string {
+	if plain(name) {
+		return strings.ToLower(name)
+	}
 	return norm.NFC.String(cases.Fold().String(norm.NFC.String(name)))
 }

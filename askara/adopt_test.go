@@ -129,7 +129,6 @@ func TestWithoutLogin(t *testing.T) {
 		if err := custody(v, s).Forget(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Second) // for which a login is trusted
 		if _, err := daemon.Token(t.Context()); askara.FaultOf(err) != askara.FaultLogin || !strings.Contains(err.Error(), "logged out") {
 			t.Errorf("after the logout: %v", err)
 		}
@@ -194,57 +193,4 @@ func TestUnreadableVault(t *testing.T) {
 			t.Errorf("%s returned %v, want the vault's error", what, err)
 		}
 	}
-}
-
-// TestALoginIsReadOnceASecond: requests by the hundred read it no more often, and what it has become shows within that second, or with
-// the first rejection.
-func TestALoginIsReadOnceASecond(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		v := &readings{vault: newVault(askara.Login{Account: "default", State: askara.LoginRequired})}
-		other, c := custody(v.vault, newServer()), custody(v, newServer())
-		adopt := func(refresh, access askara.Secret) {
-			t.Helper()
-			if err := other.Adopt(t.Context(), pair(refresh, access), "p"); err != nil {
-				t.Fatal(err)
-			}
-		}
-		token := func(want askara.Secret) {
-			t.Helper()
-			if got, err := c.Token(t.Context()); err != nil || got != want {
-				t.Fatalf("got %q, %v; want %q", got.Reveal(), err, want.Reveal())
-			}
-		}
-		adopt("refresh-0", "access-0")
-		for range 300 {
-			token("access-0")
-		}
-		if v.n != 1 {
-			t.Errorf("300 requests at once read the login %d times, want once", v.n)
-		}
-		adopt("refresh-1", "access-1")
-		time.Sleep(time.Second)
-		token("access-1")
-		adopt("refresh-2", "access-2")
-		if got, err := c.Renew(t.Context(), "access-1"); err != nil || got != "access-2" {
-			t.Errorf("after a rejection: got %q, %v; want access-2", got.Reveal(), err)
-		}
-		v.n = 0
-		for range 300 {
-			token("access-2")
-		}
-		if v.n > 0 {
-			t.Errorf("after a rejection the login was read %d times at once, want the reading that followed it", v.n)
-		}
-	})
-}
-
-// readings counts how often a login is read.
-type readings struct {
-	*vault
-	n int
-}
-
-func (r *readings) LoadLogin(ctx context.Context, account string) (askara.Login, error) {
-	r.n++
-	return r.vault.LoadLogin(ctx, account)
 }

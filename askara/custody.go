@@ -48,7 +48,6 @@ type Custody struct {
 	turn  chan struct{} // holds a value while a goroutine has its turn
 	owing atomic.Bool   // owed is not nil
 
-	latest atomic.Pointer[reading]
 	// The access token that was rejected though its time was not over: known to be dead.
 	rejected atomic.Pointer[Secret]
 	warnedAt atomic.Pointer[time.Time]
@@ -60,12 +59,6 @@ type Custody struct {
 	pause   pause
 	young   int // how many access tokens in a row were rejected right after they were granted
 	failing bool
-}
-
-// reading is a login as it was in the vault.
-type reading struct {
-	login Login
-	at    time.Time
 }
 
 // pause holds off what has just failed.
@@ -86,9 +79,6 @@ const (
 	keepAtMost = 15 * time.Minute
 	// awaitLogin is how often a missing login is looked for. It costs a read of one row.
 	awaitLogin = 2 * time.Second
-	// trusted is for how long a login that was read is good for further requests. In that time an access token may have been replaced by
-	// another process: what Askara then rejects is repeated with the new one, as if it had been under way already.
-	trusted = time.Second
 	// retryOwed is how often an outcome that could not be saved is tried again.
 	retryOwed = 5 * time.Second
 )
@@ -117,8 +107,8 @@ func (c *Custody) Renew(ctx context.Context, rejected Secret) (Secret, error) {
 
 func (c *Custody) token(ctx context.Context, rejected Secret) (Secret, error) {
 	if !c.owing.Load() {
-		// Mostly the login is fine, and reading it needs no lock. It is read again and again: a person may have logged in or out.
-		l, err := c.recent(ctx, rejected)
+		// Mostly the login is fine, and reading it needs no lock. It is read each time: a person may have logged in or out meanwhile.
+		l, err := c.Login(ctx)
 		if err != nil {
 			return "", err
 		}
@@ -136,20 +126,6 @@ func (c *Custody) token(ctx context.Context, rejected Secret) (Secret, error) {
 	defer leave()
 	c.reject(l, rejected)
 	return c.decide(ctx, l)
-}
-
-// recent returns the login as it is in the vault, or was less than trusted ago. Where its access token has been rejected, it is read.
-func (c *Custody) recent(ctx context.Context, rejected Secret) (Login, error) {
-	now := time.Now()
-	if r := c.latest.Load(); r != nil && now.Sub(r.at) < trusted && c.view(r.login, rejected, now) == viewFresh {
-		return r.login, nil
-	}
-	l, err := c.Login(ctx)
-	if err != nil {
-		return Login{}, err
-	}
-	c.latest.Store(&reading{l, now}) // now is before it was read: what came later shows that much earlier
-	return l, nil
 }
 
 // view is what an access token looks like from here.

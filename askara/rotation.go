@@ -227,7 +227,6 @@ func (c *Custody) settled() {
 func (c *Custody) save(ctx context.Context, l Login) error {
 	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
 	defer cancel()
-	defer c.latest.Store(nil)
 	return c.cfg.Vault.SaveLogin(ctx, l)
 }
 

@@ -131,3 +131,30 @@ func BenchmarkOpen(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkLoadLogin is what each request costs of the ledger, and what it costs where something was written before.
+func BenchmarkLoadLogin(b *testing.B) {
+	for _, written := range []bool{false, true} {
+		b.Run(fmt.Sprintf("written=%v", written), func(b *testing.B) {
+			s, dir := fresh(b)
+			if err := s.SaveLogin(b.Context(), login("bench")); err != nil {
+				b.Fatal(err)
+			}
+			other := open(b, dir)
+			n := 0
+			for b.Loop() {
+				if written {
+					b.StopTimer()
+					n++
+					if err := other.SetNote(b.Context(), "key", fmt.Sprint(n)); err != nil {
+						b.Fatal(err)
+					}
+					b.StartTimer()
+				}
+				if _, err := s.LoadLogin(b.Context(), account); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -40,6 +40,10 @@ func scanLogin(account string, scan func(...any) error) (l sealedLogin, err erro
 // LoadLogin returns the account's login, State LoginRequired where there is none yet. Times come back to the millisecond, in UTC.
 // A *KeyError says that the key which sealed it is missing. A login that is damaged is as good as none.
 func (s *Store) LoadLogin(ctx context.Context, account string) (askara.Login, error) {
+	m := s.moment(ctx)
+	if l, ok := s.opened.at(account, m); ok {
+		return l, nil
+	}
 	for last := ""; ; {
 		l, err := scanLogin(account, s.read.QueryRowContext(ctx, selectLogin, account).Scan)
 		if err != nil || l.key == "" {
@@ -47,12 +51,13 @@ func (s *Store) LoadLogin(ctx context.Context, account string) (askara.Login, er
 		}
 		if tokens, ok := s.opened.of(l); ok {
 			l.Tokens.Access, l.Tokens.Refresh = tokens.Access, tokens.Refresh
+			s.opened.keep(l, l.Login, m)
 			return l.Login, nil
 		}
 		key, err := s.keys.byID(l.key)
 		if err == nil {
 			open := l.unseal(key)
-			s.opened.keep(l, open)
+			s.opened.keep(l, open, m)
 			return open, nil
 		}
 		if l.key == last {
@@ -62,16 +67,40 @@ func (s *Store) LoadLogin(ctx context.Context, account string) (askara.Login, er
 	}
 }
 
-// openedLogins are the tokens that were unsealed last, each with what it was sealed as: a login is asked for with every request, and
-// reading the key and unsealing takes longer than reading the row. What is sealed anew never looks the same.
+// moment is the ledger's present one, the zero one where that cannot be told.
+func (s *Store) moment(ctx context.Context) moment {
+	if s.watch == nil {
+		return moment{}
+	}
+	m, err := s.watch.now(ctx)
+	if err != nil {
+		return moment{} // reading the row says what is wrong
+	}
+	return m
+}
+
+// openedLogins are the logins that were unsealed last. A login is asked for with every request, and reading the row costs several
+// times what it takes to see that nobody has written anything, reading the key and unsealing more than the row.
 type openedLogins struct {
 	mu     sync.Mutex
 	logins map[string]openedLogin
 }
 
 type openedLogin struct {
-	sealedLogin
-	tokens askara.Tokens
+	sealed sealedLogin // what is sealed anew never looks the same
+	open   askara.Login
+	moment moment // nothing had been written since when sealed was read
+}
+
+// at returns the login as it was at the moment.
+func (o *openedLogins) at(account string, m moment) (askara.Login, bool) {
+	if m == (moment{}) {
+		return askara.Login{}, false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	was, ok := o.logins[account]
+	return was.open, ok && was.moment == m
 }
 
 // of returns the tokens of a row that is sealed as it was before.
@@ -79,11 +108,11 @@ func (o *openedLogins) of(l sealedLogin) (askara.Tokens, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	was, ok := o.logins[l.Account]
-	return was.tokens, ok && was.key == l.key && bytes.Equal(was.access, l.access) && bytes.Equal(was.refresh, l.refresh)
+	return was.open.Tokens, ok && was.sealed.key == l.key && bytes.Equal(was.sealed.access, l.access) && bytes.Equal(was.sealed.refresh, l.refresh)
 }
 
-// keep remembers the tokens of a row; one that is damaged has none.
-func (o *openedLogins) keep(l sealedLogin, open askara.Login) {
+// keep remembers a row that was read after the moment; one that is damaged is not worth it.
+func (o *openedLogins) keep(l sealedLogin, open askara.Login, m moment) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if open.Tokens.Access == "" {
@@ -93,7 +122,7 @@ func (o *openedLogins) keep(l sealedLogin, open askara.Login) {
 	if o.logins == nil {
 		o.logins = map[string]openedLogin{}
 	}
-	o.logins[l.Account] = openedLogin{l, open.Tokens}
+	o.logins[l.Account] = openedLogin{l, open, m}
 }
 
 // unseal fills in the tokens. Where they are damaged, a person must log in.

@@ -49,6 +49,7 @@ type Store struct {
 	hard   *writer // commits survive a power cut
 	soft   *writer // commits survive a kill; never waits for the disk
 	read   *reader
+	watch  *watch
 	opened openedLogins
 	unlock func() // gives up the shared hold on the ledger that keeps others from repairing it
 }
@@ -103,6 +104,9 @@ func (s *Store) openWritable(ctx context.Context) error {
 	if s.read, err = openReader(s.path(fileName)); err != nil {
 		return wrap("open ledger", err)
 	}
+	if s.watch, err = openWatch(s.path(fileName)); err != nil {
+		return wrap("open ledger", err)
+	}
 	version, err := schemaVersion(ctx, s.read)
 	if err != nil {
 		return wrap("open ledger", err)
@@ -153,6 +157,9 @@ func (s *Store) Close() error {
 	var errs []error
 	if s.read != nil {
 		errs = append(errs, s.read.Close())
+	}
+	if s.watch != nil {
+		errs = append(errs, s.watch.close())
 	}
 	if s.soft != nil {
 		errs = append(errs, s.soft.close())

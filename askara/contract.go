@@ -208,7 +208,7 @@ func checkPath(path string, uuids int) error {
 		strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '\\' }) {
 		return fmt.Errorf("must be a path below api.base_url, without a host (got %q)", path)
 	}
-	if u.Fragment != "" || slices.Contains(strings.Split(u.Path, "/"), "..") {
+	if strings.Contains(path, "#") || slices.Contains(strings.Split(u.Path, "/"), "..") {
 		return fmt.Errorf(`must not hold ".." or "#" (got %q)`, path)
 	}
 	if strings.ContainsAny(u.Path+u.RawQuery, "{}") {

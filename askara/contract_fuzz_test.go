@@ -10,7 +10,7 @@ import (
 
 // FuzzContractPath shows that no path that Validate lets through leaves the base URL.
 func FuzzContractPath(f *testing.F) {
-	for _, path := range []string{"/documents", "documents", "//host", "http://host/x", "/a/../b", "/%2e%2e/b", `/\host`, "/a?b=c", "?x", "a:b", "/a%"} {
+	for _, path := range []string{"/documents", "documents", "//host", "http://host/x", "/a/../b", "/%2e%2e/b", `/\host`, "/a?b=c", "?x", "a:b", "/a%", "/documents#", "/a?b#"} {
 		f.Add(path)
 	}
 	f.Fuzz(func(t *testing.T, path string) {
@@ -20,7 +20,8 @@ func FuzzContractPath(f *testing.F) {
 			return
 		}
 		got := listURL(t, "https://api.example/prefix/", c)
-		if got.Scheme != "https" || got.Host != "api.example" || !strings.HasPrefix(got.Path, "/prefix/") || strings.Contains(got.Path, "/../") {
+		if got.Scheme != "https" || got.Host != "api.example" || !strings.HasPrefix(got.Path, "/prefix/") || strings.Contains(got.Path, "/../") ||
+			!strings.Contains(got.RawQuery, "itemsPerPage=") {
 			t.Errorf("path %q leads to %s", path, got)
 		}
 	})

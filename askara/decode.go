@@ -122,10 +122,10 @@ func (c Contract) order(raw []byte, d Document) time.Time {
 func (c Contract) link(raw []byte) string {
 	for _, field := range c.LinkFields {
 		value := lookup(raw, field)
-		if len(value) > maxLink {
+		if len(value) > 6*maxLink+len(`""`) { // all of it escaped
 			continue
 		}
-		if s, _ := unquote(value); s != "" && !strings.HasPrefix(s, "data:") {
+		if s, _ := unquote(value); s != "" && len(s) <= maxLink && !strings.HasPrefix(s, "data:") {
 			return s
 		}
 	}

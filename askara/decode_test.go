@@ -141,6 +141,8 @@ func FuzzDecodeDocument(f *testing.F) {
 	f.Add([]byte(`{"uuid":"a\u0000b","ti\u0000tle":"x\\u0000\u0000y","title":"\u0000"}`))
 	f.Add([]byte("{\"uuid\":\"a\",\"title\":\"\xff\\ud800\"}"))
 	f.Add([]byte(`{"@id":"/documents/` + uuidA + `" , "" : -1e400 , "a":[[],{}] }`))
+	f.Add([]byte(`{"uuid":"a","status":{},"x":"` + strings.Repeat("y", 300000) + `"}`))
+	f.Add([]byte(`{"uuid":"a","url":"` + strings.Repeat("<", 10000) + `","x":"` + strings.Repeat("y", 300000) + `"}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		c := askara.DefaultContract()
 		d, err := askara.DecodeDocument(raw, c)

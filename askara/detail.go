@@ -59,13 +59,15 @@ func oneLine(text string) string {
 			space = n > 0
 			continue
 		}
+		if space {
+			n++
+		}
 		if n+1 >= maxDetail {
 			b.WriteRune('…')
 			break
 		}
 		if space {
 			b.WriteByte(' ')
-			n++
 		}
 		b.WriteRune(r)
 		n, space = n+1, false

@@ -161,6 +161,7 @@ func TestDetail(t *testing.T) {
 func FuzzDetail(f *testing.F) {
 	f.Add(`{"detail":"a\nb \"c\" 'd"}`)
 	f.Add(`{"title":"« x`)
+	f.Add(`{"detail":"` + strings.Repeat("a", 198) + ` bc"}`)
 	f.Add("{\"detail\":\"\xff\\ud800\"}")
 	f.Fuzz(func(t *testing.T, body string) {
 		client := newClient(t, "https://api.example", inBubble(func(w http.ResponseWriter, _ *http.Request) {

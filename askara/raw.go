@@ -58,9 +58,12 @@ func (c Contract) rebuilt(d Document) json.RawMessage {
 		UUID string `json:"uuid,omitempty"`
 		Name string `json:"name,omitempty"`
 	}
-	status := d.Status
-	if status == "" && !d.Ready {
-		status = "unreadable"
+	var status any
+	switch {
+	case d.Status != "":
+		status = d.Status
+	case !d.Ready:
+		status = false // unreadable
 	}
 	patient := person{UUID: d.Patient.UUID, FirstName: d.Patient.FirstName, LastName: d.Patient.LastName,
 		Gender: d.Patient.Gender, ExternalID: d.Patient.ExternalID}
@@ -71,7 +74,7 @@ func (c Contract) rebuilt(d Document) json.RawMessage {
 		UUID                  string       `json:"uuid"`
 		Title                 string       `json:"title,omitempty"`
 		Type                  string       `json:"type,omitempty"`
-		Status                string       `json:"status,omitempty"`
+		Status                any          `json:"status,omitempty"`
 		CreatedAt             time.Time    `json:"createdAt,omitzero"`
 		UpdatedAt             time.Time    `json:"updatedAt,omitzero"`
 		ValidatedAt           time.Time    `json:"validatedAt,omitzero"`
@@ -101,13 +104,19 @@ func (c Contract) rebuilt(d Document) json.RawMessage {
 
 // withField adds a property, named by a path as lookup reads it, to an object that has at least one.
 func withField(object []byte, path, value string) []byte {
-	encoded, err := json.Marshal(value)
-	if err != nil { // a string always encodes
-		return object
-	}
 	names := strings.Split(path, ".")
+	property := quoted(value)
 	for _, name := range slices.Backward(names[1:]) {
-		encoded = fmt.Appendf(nil, "{%q:%s}", name, encoded)
+		property = fmt.Appendf(nil, "{%s:%s}", quoted(name), property)
 	}
-	return fmt.Appendf(object[:len(object)-1], ",%q:%s}", names[0], encoded)
+	return fmt.Appendf(object[:len(object)-1], ",%s:%s}", quoted(names[0]), property)
+}
+
+// quoted is a text as JSON has it.
+func quoted(text string) []byte {
+	b, err := json.Marshal(text)
+	if err != nil { // a string always encodes
+		return []byte(`""`)
+	}
+	return b
 }

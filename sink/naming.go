@@ -120,12 +120,12 @@ func (n *Name) of(d askara.Delivery, loc *time.Location, limit int, identified b
 	if stem == "" {
 		stem = "document_" + id
 	}
+	if reserved(stem + suffix) {
+		stem = trimEnds(cut("document_"+stem, budget))
+	}
 	shown := strings.Contains(stem, id) || !identified && strings.Contains(stem, d.UUID)
 	if (n.identity || identified) && !shown {
 		stem = trimEnds(cut(stem, budget-len(id)-1)) + "_" + id
-	}
-	if reserved(stem + suffix) {
-		stem = cut("document_"+stem, budget)
 	}
 	return stem + suffix + ".pdf"
 }

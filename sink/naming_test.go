@@ -211,6 +211,8 @@ func FuzzName(f *testing.F) {
 	for i, s := range hostile {
 		f.Add(s, s, hostile[(i+7)%len(hostile)], i, int64(i)*1e9)
 	}
+	f.Add("x", "con."+strings.Repeat("a", 231)+" bbbbb", "", 1, int64(0))
+	f.Add("x", strings.Repeat("a", 116), "con."+strings.Repeat("a", 110), 1, int64(-62135596800))
 	var names []*sink.Name
 	for _, tmpl := range []string{sink.DefaultName, "{{.Title}}", "{{.UUID}} {{.Patient.FirstName}}", "{{.Title}}.{{.Revision}}"} {
 		n, err := sink.ParseName(tmpl)
@@ -241,6 +243,8 @@ func FuzzTemplate(f *testing.F) {
 		`{{with .Patient}}{{.LastName}}{{end}}`, `{{printf "%s-%5.2v" .Title .Date}}`, `{{.Date.Format "2006/01/02"}}`, "{{range .}}{{end}}", "{{/* x */}}", "{{len .Title}}"} {
 		f.Add(s)
 	}
+	f.Add("con." + strings.Repeat("a", 231) + " bbbbb")
+	f.Add(`{{$x := replace "" "éééééééééé" .Title}}{{$x := print $x $x $x $x}}{{$x := printf "` + strings.Repeat("%[1]+q", 300) + `" $x}}{{$x}}`)
 	f.Fuzz(func(t *testing.T, tmpl string) {
 		n, err := sink.ParseName(tmpl)
 		if err != nil {

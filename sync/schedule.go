@@ -192,7 +192,7 @@ func (s Schedule) nextRunning(t time.Time) time.Time {
 	wall := s.after(onWall(t))
 	for range 1000 { // clock changes until a day of the schedule comes
 		_, offset := t.Zone()
-		_, end := t.ZoneBounds()
+		end := zoneEnd(t)
 		next := wall.Add(-time.Duration(offset) * time.Second)
 		if wall.IsZero() || end.IsZero() || next.Before(end) {
 			return next.In(s.location)
@@ -201,6 +201,16 @@ func (s Schedule) nextRunning(t time.Time) time.Time {
 		wall = s.after(onWall(t).Add(-time.Second))
 	}
 	return time.Time{}
+}
+
+// zoneEnd is when the offset at t ends, zero for never. Of a year with 366 days that only a rule tells of, package time ends the last
+// zone a day early, which on that day is not after t; the offset lasts to the end of the day, at least.
+func zoneEnd(t time.Time) time.Time {
+	_, end := t.ZoneBounds()
+	if !end.IsZero() && !end.After(t) {
+		end = t.UTC().Truncate(24 * time.Hour).Add(24 * time.Hour)
+	}
+	return end
 }
 
 // after returns the next time of the schedule on a clock that never changes, the zero time if there is none.

@@ -178,6 +178,8 @@ func FuzzParseSchedule(f *testing.F) {
 		"?,? * * * *", "*/9223372036854775807 * * * *", "@daily", "0 0 29 2 1"} {
 		f.Add(spec, int64(1774746000))
 	}
+	f.Add("@hourly", int64(2240521800))     // 2040-12-31 00:10 UTC
+	f.Add("*/5 * * * *", int64(2240524700)) // 23:58:20
 	zones := []*time.Location{location(f, "Europe/Paris"), location(f, "Australia/Lord_Howe"), location(f, "America/Sao_Paulo")}
 	f.Fuzz(func(t *testing.T, spec string, unix int64) {
 		after := time.Unix(unix%(80*365*86400), unix&0xfffffff)

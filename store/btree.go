@@ -153,6 +153,9 @@ func (p *pageFile) payload(cell []byte, length int) ([]byte, error) {
 			local = least
 		}
 	}
+	if int64(length) > int64(p.count)*int64(p.size) {
+		return nil, errPage // its pages would have to be read more than once
+	}
 	if local > len(cell) || local < length && local+4 > len(cell) {
 		return nil, errPage
 	}

@@ -22,7 +22,7 @@ import (
 func decode(data []byte, c *Config, f *faults) {
 	var tree map[string]any
 	if err := toml.Unmarshal(data, &tree); err != nil {
-		fault := ConfigFault{Problem: "not TOML: " + strings.TrimPrefix(err.Error(), "toml: ")}
+		fault := ConfigFault{Problem: oneLine("not TOML: " + strings.TrimPrefix(err.Error(), "toml: "))}
 		if d, ok := errors.AsType[*toml.DecodeError](err); ok {
 			fault.Line, _ = d.Position()
 		}

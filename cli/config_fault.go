@@ -70,6 +70,20 @@ type faults struct {
 	broken bool
 }
 
+// oneLine makes a problem, which may quote the file, one printable line of bounded length.
+func oneLine(problem string) string {
+	const most = 600
+	if len(problem) > most {
+		problem = strings.ToValidUTF8(problem[:most], "") + "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, problem)
+}
+
 // add notes a fault of a key. A key's first fault is the only one: what follows from it would only confuse.
 func (f *faults) add(key, problem, got string) {
 	for _, known := range f.list {
@@ -77,13 +91,7 @@ func (f *faults) add(key, problem, got string) {
 			return
 		}
 	}
-	problem = strings.Map(func(r rune) rune { // it may quote the file
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, problem)
-	f.list = append(f.list, ConfigFault{Key: key, Problem: problem, Got: got, Line: f.line(key)})
+	f.list = append(f.list, ConfigFault{Key: key, Problem: oneLine(problem), Got: got, Line: f.line(key)})
 }
 
 // line finds the key in the file, or else the table that it would be in.

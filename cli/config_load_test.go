@@ -148,6 +148,12 @@ func FuzzParse(f *testing.F) {
 			f.Add(data)
 		}
 	}
+	f.Add([]byte("\"\t\"=1\n\"\t\"=1"))
+	f.Add([]byte("a={\"\\u0001\"=1,\"\\u0001\"=2}"))
+	f.Add([]byte("a=" + strings.Repeat("9", 2000) + ".0"))
+	f.Add([]byte("a=" + strings.Repeat("9", 2000) + "e999"))
+	f.Add([]byte("api.contract.token_path = '" + strings.Repeat(" ", 2000) + "'"))
+	f.Add([]byte("sink.name = '{{" + strings.Repeat("a", 2000) + "}}'"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := cli.Parse(data, environ())
 		if err == nil {

@@ -83,6 +83,8 @@ func FuzzDescription(f *testing.F) {
 	}
 	f.Add(described(sandbox.Dialect{}))
 	f.Add(described(sandbox.Dialect{PDF: sandbox.PDFLink, ConfirmMethod: "POST", ConfirmPath: "/documents/{uuid}/sync"}))
+	f.Add([]byte(`{"components":{"schemas":{"C":{"allOf":[` + strings.Repeat(`{"$ref":"#/components/schemas/C"},`, 3) + `{"$ref":"#/` + strings.Repeat("/", 3000) + `"}]}}},
+		"paths":{"/documents/{a}":{"post":{"summary":"confirm","requestBody":{"content":{"application/json":{"schema":{"$ref":"#/components/schemas/C"}}}}}}}}`))
 	f.Fuzz(func(t *testing.T, raw []byte) { checkLines(t, raw) })
 }
 

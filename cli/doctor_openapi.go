@@ -234,6 +234,9 @@ const (
 	maxVisits = 100_000
 )
 
+// unescapePointer undoes the escapes of a JSON pointer's steps.
+var unescapePointer = strings.NewReplacer("~1", "/", "~0", "~")
+
 // resolve follows $ref within the document; an empty map where there is nothing.
 func (s *schemas) resolve(v any) map[string]any {
 	o := object(v)
@@ -247,8 +250,10 @@ func (s *schemas) resolve(v any) map[string]any {
 			return map[string]any{}
 		}
 		at := s.root
-		for _, step := range strings.Split(pointer, "/") {
-			at = object(at[strings.NewReplacer("~1", "/", "~0", "~").Replace(step)])
+		for step := range strings.SplitSeq(pointer, "/") {
+			if at = object(at[unescapePointer.Replace(step)]); at == nil {
+				break
+			}
 		}
 		o = at
 	}

@@ -25,8 +25,8 @@ const (
 // Name makes file names from a template. It is safe for concurrent use.
 type Name struct {
 	tmpl *template.Template
-	// revision and identity say that the template itself shows the revision, the document's uuid or its short identifier.
-	revision, identity bool
+	// revision, uuid and identity say that the template itself shows the revision, the document's uuid, that or its short identifier.
+	revision, uuid, identity bool
 }
 
 // nameFields is what a template may show. Its field names are part of the configuration's format.
@@ -123,7 +123,8 @@ func (n *Name) of(d askara.Delivery, loc *time.Location, limit int, identified b
 	if reserved(stem + suffix) {
 		stem = trimEnds(cut("document_"+stem, budget))
 	}
-	shown := strings.Contains(stem, id) || !identified && strings.Contains(stem, d.UUID)
+	// A template without the uuid may show the same by chance, where that is short.
+	shown := strings.Contains(stem, id) || n.uuid && !identified && strings.Contains(stem, d.UUID)
 	if (n.identity || identified) && !shown {
 		stem = trimEnds(cut(stem, budget-len(id)-1)) + "_" + id
 	}

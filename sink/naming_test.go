@@ -213,6 +213,7 @@ func FuzzName(f *testing.F) {
 	}
 	f.Add("x", "con."+strings.Repeat("a", 231)+" bbbbb", "", 1, int64(0))
 	f.Add("x", strings.Repeat("a", 116), "con."+strings.Repeat("a", 110), 1, int64(-62135596800))
+	f.Add("t", strings.Repeat("a", 116), "con."+strings.Repeat("a", 110), 82, int64(-62135596800))
 	var names []*sink.Name
 	for _, tmpl := range []string{sink.DefaultName, "{{.Title}}", "{{.UUID}} {{.Patient.FirstName}}", "{{.Title}}.{{.Revision}}"} {
 		n, err := sink.ParseName(tmpl)

@@ -148,6 +148,7 @@ func (n *Name) field(path []string, top bool) error {
 	case "UUID", "ShortID":
 		// Inside a with it may be the patient's; the name then gets the document's identifier after all.
 		n.identity = n.identity || top
+		n.uuid = n.uuid || top && path[0] == "UUID"
 	}
 	if !top {
 		return nil

@@ -113,8 +113,8 @@ func TestDecodeRefusesWhatHasNoUUID(t *testing.T) {
 
 func TestHugeDocumentsAreRebuilt(t *testing.T) {
 	contract := askara.DefaultContract()
-	contract.OrderField, contract.LinkFields = "dates.changed", []string{"file.href"}
-	huge := full[:len(full)-1] + `, "dates": {"changed": "2026-03-01"}, "file": {"href": "/files/x"}, "content": "` + strings.Repeat("JVBERi", 60000) + `"}`
+	contract.OrderField, contract.LinkFields = "dates.changed", []string{"file.\x01href"}
+	huge := full[:len(full)-1] + `, "dates": {"changed": "2026-03-01"}, "file": {"\u0001href": "/files/x"}, "content": "` + strings.Repeat("JVBERi", 60000) + `"}`
 	got, err := askara.DecodeDocument([]byte(huge), contract)
 	if err != nil {
 		t.Fatal(err)

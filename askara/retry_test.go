@@ -50,7 +50,7 @@ func TestRetries(t *testing.T) {
 		{"asks for more than that", "", list, 503, "2", 2, 1, 0, 0},
 		{"asks for a day", "", list, 503, "86400", 2, 1, 0, 0},
 		{"asks for nonsense", "", list, 503, "-1", 2, 2, 250 * time.Millisecond, 500 * time.Millisecond},
-		{"not implemented", "", list, 501, "", 2, 1, 0, 0},
+		{"no such method there", "", list, 501, "", 2, 1, 0, 0},
 		{"limited", "", list, 429, "1", 2, 1, 0, 0},
 		{"not found", "", list, 404, "", 2, 1, 0, 0},
 		{"confirmation by PATCH", "PATCH", confirm, 503, "", 2, 2, 250 * time.Millisecond, 500 * time.Millisecond},

@@ -17,14 +17,25 @@ func ReadLog(b []byte) (pages, size int) {
 	return len(found), size
 }
 
-// WalkTables reads all that looks like rows in a database file.
-func WalkTables(b []byte) (rows int) {
+// WalkTables reads all that looks like rows in a database file, and returns how many there are and how many bytes the longest text has.
+func WalkTables(b []byte) (rows, longest int) {
 	p := newPageFile(bytes.NewReader(b), int64(len(b)))
-	count := func(int64, []any) error { rows++; return nil }
+	count := func(_ int64, values []any) error {
+		rows++
+		for _, v := range values {
+			switch v := v.(type) {
+			case string:
+				longest = max(longest, len(v))
+			case []byte:
+				longest = max(longest, len(v))
+			}
+		}
+		return nil
+	}
 	for number := uint32(1); number <= p.count; number++ {
 		_, _ = p.walk(number, count)
 	}
-	return rows
+	return rows, longest
 }
 
 // Recount counts rows by looking at all of them, for comparison with the tallies, and returns how often they differ.

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"os"
 	"path/filepath"
@@ -74,19 +75,42 @@ func FuzzForeignFile(f *testing.F) {
 	})
 }
 
-// FuzzTables walks the tables of a damaged file.
+// endless is a page with one row of 16 MiB, and a page of its text that is followed by itself. They take the places of the numbers.
+func endless(leaf, overflow uint32) (patch []byte) {
+	varint := func(n uint32) []byte {
+		return []byte{0x80 | byte(n>>21), 0x80 | byte(n>>14), 0x80 | byte(n>>7), byte(n & 0x7f)}
+	}
+	const length = 16 << 20
+	page := make([]byte, 8192)
+	copy(page, []byte{0x0d, 0, 0, 0, 1, 0, 0, 0, 0x00, 0x10}) // a leaf with one cell, at 16
+	record := append([]byte{5}, varint(2*(length-5)+13)...)   // of one column, a text
+	copy(page[16:], append(append(varint(length), 1), record...))
+	const most, least = 4096 - 35, (4096-12)*32/255 - 23
+	local := least + (length-least)%(4096-4)
+	if local > most {
+		local = least
+	}
+	binary.BigEndian.PutUint32(page[16+5+local:], overflow)
+	binary.BigEndian.PutUint32(page[4096*(overflow-leaf):], overflow)
+	return page
+}
+
+// FuzzTables walks the tables of a damaged file. However it is damaged, no row is longer than the file.
 func FuzzTables(f *testing.F) {
 	ledger, _ := sample(f)
-	sound := store.WalkTables(ledger)
-	if sound == 0 {
-		f.Fatal("no rows found in a sound ledger")
+	if sound, longest := store.WalkTables(ledger); sound == 0 || longest < 9000 {
+		f.Fatalf("a sound ledger has %d rows of up to %d bytes", sound, longest)
 	}
+	f.Add(uint32(4096), endless(2, 3), uint32(whole))
 	f.Add(uint32(0), []byte{}, uint32(whole))
 	f.Add(uint32(100), []byte{0x0d, 0, 0, 0xff, 0xff}, uint32(whole))
 	f.Add(uint32(8192), []byte{0x05, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1}, uint32(whole))
 	f.Add(uint32(12288), bytes.Repeat([]byte{0xff}, 300), uint32(whole))
 	f.Fuzz(func(t *testing.T, offset uint32, patch []byte, length uint32) {
-		store.WalkTables(patched(ledger, offset, patch, length))
+		b := patched(ledger, offset, patch, length)
+		if _, longest := store.WalkTables(b); longest > len(b) {
+			t.Errorf("a row of %d bytes in a file of %d", longest, len(b))
+		}
 	})
 }
 

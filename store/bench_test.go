@@ -59,7 +59,7 @@ func BenchmarkSave64(b *testing.B) {
 				}
 				set := func(state askara.DeliveryState) {
 					for i := range rows {
-						rows[i].State = state
+						rows[i].State, rows[i].DeliveredAt = state, epoch
 						rows[i].Receipt = askara.Receipt{Name: rows[i].UUID + ".pdf", Staged: rows[i].UUID, Size: 200_000, SHA256: askara.Checksum{1}}
 					}
 				}

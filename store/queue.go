@@ -30,10 +30,10 @@ func (s *Store) Due(ctx context.Context, account string, now time.Time, limit in
 				if err != nil {
 					return err
 				}
-				some = append(some, more...)
+				some = joined(some, more)
 			}
 			slices.SortFunc(some, func(a, b askara.Delivery) int { return cmp.Compare(a.ID, b.ID) })
-			list = append(list, some[:min(len(some), limit-len(list))]...)
+			list = joined(list, some[:min(len(some), limit-len(list))])
 			if len(list) == limit {
 				break
 			}
@@ -47,6 +47,14 @@ func (s *Store) Due(ctx context.Context, account string, now time.Time, limit in
 		return nil
 	})
 	return list, err
+}
+
+// joined is append that copies nothing where one of the two is empty: deliveries are large.
+func joined(a, b []askara.Delivery) []askara.Delivery {
+	if len(a) == 0 {
+		return b
+	}
+	return append(a, b...)
 }
 
 // dueIn reads rows that were never put off and, apart from them, rows whose time has come: each is one short walk of an index.
@@ -66,7 +74,7 @@ func (s *Store) dueIn(ctx context.Context, q querier, account int64, state askar
 	// Nothing is put off for longer: the clock has been set back since.
 	astray, err := rowsOf(ctx, q, s.scanDue, from+`d.next_attempt_at > ? order by d.next_attempt_at, d.id limit ?`,
 		account, int(state), backfill, now.Add(longest).UnixMilli(), limit)
-	return append(append(fresh, again...), astray...), err
+	return joined(joined(fresh, again), astray), err
 }
 
 // longest is longer than anything puts a delivery off.
@@ -152,15 +160,27 @@ func (t *tx) save(ctx context.Context, account int64, d askara.Delivery) error {
 	if d.UUID == "" || d.Revision < 1 || d.State < askara.Pending || d.State > askara.Unchanged {
 		return fmt.Errorf("cannot save revision %d in state %d", d.Revision, d.State)
 	}
-	was, found, err := t.findFor(ctx, account, d)
-	if err != nil {
+	done, err := t.step(ctx, account, d)
+	if err == nil && !done {
+		done, err = t.settle(ctx, account, d)
+	}
+	if err != nil || !done || d.Confirmation.Order.IsZero() {
 		return err
 	}
+	return t.sight(ctx, account, d.UUID, d.Confirmation.Order)
+}
+
+// settle writes a delivery whatever its row is, and tells whether it did.
+func (t *tx) settle(ctx context.Context, account int64, d askara.Delivery) (bool, error) {
+	was, found, err := t.find(ctx, account, d.UUID, d.Revision, d.Revision)
+	if err != nil {
+		return false, err
+	}
 	if d.State == askara.Unchanged {
-		return t.fold(ctx, account, was, found, d)
+		return false, t.fold(ctx, account, was, found, d)
 	}
 	if found && was.State == askara.Pending && told(d) {
-		return nil // a person had it tried again while Askara was being told of the failure
+		return false, nil // a person had it tried again while Askara was being told of the failure
 	}
 	if found {
 		d.DiscoveredAt = was.DiscoveredAt
@@ -179,10 +199,7 @@ func (t *tx) save(ctx context.Context, account int64, d askara.Delivery) error {
 			t.tally.delivered(account, d.DeliveredAt)
 		}
 	}
-	if err := t.put(ctx, account, was, found, d); err != nil || d.Confirmation.Order.IsZero() {
-		return err
-	}
-	return t.sight(ctx, account, d.UUID, d.Confirmation.Order)
+	return true, t.put(ctx, account, was, found, d)
 }
 
 // told says whether d is what came of telling Askara that it was given up: only then a parked delivery is put off.

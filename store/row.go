@@ -87,16 +87,12 @@ func find(ctx context.Context, query func(context.Context, string, ...any) (*sql
 		{`select ` + columns + ` from delivery d where account = ? and uuid = ? and revision between ? and ? order by revision desc limit 1`, false},
 		{`select ` + archived + ` from archive d where account = ? and uuid = ? and revision between ? and ? order by revision desc limit 1`, true},
 	} {
-		rows, err := query(ctx, table.query, account, key(uuid), from, to)
+		d, ok, err := first(query(ctx, table.query, account, key(uuid), from, to))
 		if err != nil {
 			return r, false, err
 		}
-		list, err := collect(rows, func(rows *sql.Rows) (askara.Delivery, error) { return scanDelivery(rows.Scan) })
-		if err != nil {
-			return r, false, err
-		}
-		if len(list) == 1 && (!found || list[0].Revision > r.Revision) {
-			r, found = row{archived: table.archived, Delivery: list[0]}, true
+		if ok && (!found || d.Revision > r.Revision) {
+			r, found = row{archived: table.archived, Delivery: d}, true
 		}
 		if found && from == to {
 			break // a revision is in one of the tables
@@ -105,19 +101,17 @@ func find(ctx context.Context, query func(context.Context, string, ...any) (*sql
 	return r, found, nil
 }
 
-// findFor is find for a delivery that is saved. Where it brings its document along, which it mostly does, all that is needed of an open
-// row is what it has not.
-func (t *tx) findFor(ctx context.Context, account int64, d askara.Delivery) (r row, found bool, err error) {
-	if d.Document.UUID != "" && d.State != askara.Unchanged {
-		var discovered, delivered sql.NullInt64
-		found, err = t.scan(ctx, `select id, state, discovered_at, delivered_at from delivery where account = ? and uuid = ? and revision = ?`,
-			[]any{account, key(d.UUID), d.Revision}, &r.ID, &r.State, &discovered, &delivered)
-		if found || err != nil {
-			r.UUID, r.Revision, r.DiscoveredAt, r.DeliveredAt = d.UUID, d.Revision, fromMillis(discovered), fromMillis(delivered)
-			return r, found, err
-		}
+// first reads the first row, which is mostly the only one.
+func first(rows *sql.Rows, err error) (d askara.Delivery, found bool, _ error) {
+	if err != nil {
+		return d, false, err
 	}
-	return t.find(ctx, account, d.UUID, d.Revision, d.Revision)
+	defer rows.Close()
+	if !rows.Next() {
+		return d, false, rows.Err()
+	}
+	d, err = scanDelivery(rows.Scan)
+	return d, err == nil, err
 }
 
 // insertOpen makes a row of what is on its way, with its metadata.
@@ -139,22 +133,32 @@ func (t *tx) insertOpen(ctx context.Context, account int64, d askara.Delivery) (
 	return id, err
 }
 
-// updateOpen writes a row of what is on its way again. Its metadata goes once it is delivered.
-func (t *tx) updateOpen(ctx context.Context, account int64, was row, d askara.Delivery) error {
-	_, err := t.exec(ctx, `update delivery set state = ?, backfill = ?, next_attempt_at = ?, attempts = ?, reason = ?,
-		order_us = ?, updated_us = ?, validated_us = ?, confirmed_order_us = ?, confirmed_updated_us = ?,
-		staged = ?, name = ?, size = ?, sha256 = ?, delivered_at = ? where id = ?`,
-		int(d.State), d.Backfill, due(d.NextAttemptAt), d.Attempts, text(d.Reason),
+// setOpen writes a row of what is on its way again, with openValues and the row's id.
+const setOpen = `update delivery set state = ?, backfill = ?, next_attempt_at = ?, attempts = ?, reason = ?,
+	order_us = ?, updated_us = ?, validated_us = ?, confirmed_order_us = ?, confirmed_updated_us = ?,
+	staged = ?, name = ?, size = ?, sha256 = ?, delivered_at = ? where id = ?`
+
+func openValues(d askara.Delivery) []any {
+	return []any{int(d.State), d.Backfill, due(d.NextAttemptAt), d.Attempts, text(d.Reason),
 		micros(d.Document.Order), micros(d.Document.UpdatedAt), micros(d.Document.ValidatedAt),
 		micros(d.Confirmation.Order), micros(d.Confirmation.UpdatedAt),
-		text(d.Receipt.Staged), text(d.Receipt.Name), count(d.Receipt.Size), checksum(d.Receipt.SHA256), millis(d.DeliveredAt), was.ID)
-	if err != nil {
+		text(d.Receipt.Staged), text(d.Receipt.Name), count(d.Receipt.Size), checksum(d.Receipt.SHA256), millis(d.DeliveredAt)}
+}
+
+// updateOpen writes a row of what is on its way again.
+func (t *tx) updateOpen(ctx context.Context, account int64, was row, d askara.Delivery) error {
+	if _, err := t.exec(ctx, setOpen, append(openValues(d), was.ID)...); err != nil {
 		return err
 	}
-	t.tally.add(account, was.State, -1)
-	t.tally.add(account, d.State, 1)
-	if isDelivered(d.State) && !isDelivered(was.State) {
-		_, err = t.exec(ctx, `delete from metadata where id = ?`, was.ID)
+	return t.moved(ctx, account, was.ID, was.State, d.State)
+}
+
+// moved follows an open row from one state to another. Its metadata goes once it is delivered.
+func (t *tx) moved(ctx context.Context, account, id int64, from, to askara.DeliveryState) (err error) {
+	t.tally.add(account, from, -1)
+	t.tally.add(account, to, 1)
+	if isDelivered(to) && !isDelivered(from) {
+		_, err = t.exec(ctx, `delete from metadata where id = ?`, id)
 	}
 	return err
 }
@@ -191,8 +195,8 @@ func (t *tx) remove(ctx context.Context, account int64, r row) error {
 	var err error
 	if r.archived {
 		_, err = t.exec(ctx, `delete from archive where id = ?`, r.ID)
-	} else if _, err = t.exec(ctx, `delete from metadata where id = ?`, r.ID); err == nil {
-		_, err = t.exec(ctx, `delete from delivery where id = ?`, r.ID)
+	} else {
+		_, err = t.exec(ctx, `delete from delivery where id = ?`, r.ID) // metadata with it
 	}
 	if err == nil {
 		t.tally.add(account, r.State, -1)

@@ -17,6 +17,9 @@ func TestStatementsADocument(t *testing.T) {
 		return func() {
 			for i := range rows {
 				rows[i].State, rows[i].Receipt = state, askara.Receipt{Staged: "staged", Name: "name.pdf", Size: 1, SHA256: askara.Checksum{1}}
+				if state == askara.Delivered {
+					rows[i].DeliveredAt = epoch
+				}
 				if state == askara.Confirmed {
 					rows[i].Confirmation = askara.Confirmation{Order: epoch.Add(time.Hour), UpdatedAt: epoch.Add(time.Hour)}
 				}
@@ -34,9 +37,9 @@ func TestStatementsADocument(t *testing.T) {
 	}{
 		{"listed", 5, func() { record(t, s, page(0)[:n]...) }},
 		{"listed again", 5, func() { record(t, s, page(0)[:n]...) }},
-		{"staged", 2, move(askara.Staged)},
-		{"delivered", 3, move(askara.Delivered)},
-		{"confirmed", 5, move(askara.Confirmed)},
+		{"staged", 1, move(askara.Staged)},
+		{"delivered", 2, move(askara.Delivered)},
+		{"confirmed", 3, move(askara.Confirmed)},
 	} {
 		if rows == nil && step.name == "staged" {
 			var err error

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"sync"
 )
@@ -13,9 +14,15 @@ type watch struct {
 	db   *sql.DB
 	mu   sync.Mutex
 	conn *sql.Conn
-	stmt *sql.Stmt
+	stmt versionStmt
 	// epoch counts connections.
 	epoch int64
+}
+
+// versionStmt is the driver's own: database/sql costs as much again as this statement does.
+type versionStmt interface {
+	driver.Stmt
+	driver.StmtQueryContext
 }
 
 // moment is a state of the ledger: two that are equal have the same rows. The zero one equals none that a watch returns.
@@ -39,10 +46,28 @@ func (w *watch) now(ctx context.Context) (m moment, err error) {
 		}
 	}
 	m.epoch = w.epoch
-	if err := w.stmt.QueryRowContext(ctx).Scan(&m.version); err != nil {
+	if err := w.conn.Raw(func(any) (err error) { m.version, err = version(w.stmt); return err }); err != nil {
 		return moment{}, errors.Join(err, w.release())
 	}
 	return m, nil
+}
+
+// version runs the statement, which waits for nobody, and so has no need of the goroutine that a context costs.
+func version(stmt versionStmt) (int64, error) {
+	rows, err := stmt.QueryContext(context.Background(), nil)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	var row [1]driver.Value
+	if err := rows.Next(row[:]); err != nil {
+		return 0, err
+	}
+	n, ok := row[0].(int64)
+	if !ok {
+		return 0, errDriver
+	}
+	return n, nil
 }
 
 func (w *watch) connect(ctx context.Context) (err error) {
@@ -50,11 +75,28 @@ func (w *watch) connect(ctx context.Context) (err error) {
 		return err
 	}
 	w.epoch++
-	if w.stmt, err = w.conn.PrepareContext(ctx, `pragma data_version`); err != nil {
+	err = w.conn.Raw(func(conn any) error {
+		preparer, ok := conn.(driver.ConnPrepareContext)
+		if !ok {
+			return errDriver
+		}
+		stmt, err := preparer.PrepareContext(ctx, `pragma data_version`)
+		if err != nil {
+			return err
+		}
+		if w.stmt, ok = stmt.(versionStmt); !ok {
+			return errors.Join(errDriver, stmt.Close())
+		}
+		return nil
+	})
+	if err != nil {
 		return errors.Join(err, w.release())
 	}
 	return nil
 }
+
+// errDriver says that the driver of SQLite is not what it was.
+var errDriver = errors.New("the driver cannot tell the ledger's version")
 
 func (w *watch) release() (err error) {
 	if w.stmt != nil {

@@ -152,6 +152,9 @@ func FuzzDecodeDocument(f *testing.F) {
 		if d.UUID == "" || strings.ContainsAny(d.UUID, "/.\\ ") || !json.Valid(d.Raw) || !utf8.Valid(d.Raw) || !utf8.ValidString(d.Title) {
 			t.Fatalf("got uuid %q, raw %q", d.UUID, d.Raw)
 		}
+		if compact := new(bytes.Buffer); json.Compact(compact, d.Raw) != nil || compact.String() != string(d.Raw) {
+			t.Fatalf("raw %q is not compact", d.Raw)
+		}
 		again, err := askara.DecodeDocument(d.Raw, c)
 		if err != nil {
 			t.Fatalf("raw %q: %v", d.Raw, err)

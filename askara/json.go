@@ -107,6 +107,9 @@ func fields(raw []byte) iter.Seq2[[]byte, []byte] {
 func lookup(raw []byte, path string) []byte {
 	name, rest, nested := strings.Cut(path, ".")
 	var found []byte
+	if !bytes.Contains(raw, []byte(name)) && bytes.IndexByte(raw, '\\') < 0 {
+		return nil // most of what is looked for is not there, and seeing that is cheaper than taking all apart
+	}
 	for key, value := range fields(raw) {
 		if string(key) == name {
 			found = value

@@ -3,6 +3,7 @@ package askara
 import (
 	"context"
 	"net/http"
+	"sync"
 )
 
 // Work is what a request is for. When the budget is short, better work goes first.
@@ -75,10 +76,57 @@ func Waiting(ctx context.Context) (wait context.Context, cancel context.CancelFu
 	if !ok {
 		return ctx, func() {}
 	}
-	wait, end := context.WithCancel(ctx)
-	if stop.Err() != nil {
-		end() // now, where AfterFunc would do it in a moment
+	w := &waiting{Context: ctx, stop: stop}
+	return w, w.cancel
+}
+
+// waiting is a context that ends with either of two. Mostly nobody has to wait, and then it has cost nothing: every request has two.
+type waiting struct {
+	context.Context
+	stop context.Context
+
+	mu    sync.Mutex
+	wait  context.Context // made when somebody waits
+	end   context.CancelFunc
+	ended bool
+}
+
+// Done implements context.Context.
+func (w *waiting) Done() <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.wait == nil {
+		wait, cancel := context.WithCancel(w.Context)
+		unwatch := context.AfterFunc(w.stop, cancel)
+		w.wait, w.end = wait, func() { unwatch(); cancel() }
+		if w.ended || w.stop.Err() != nil {
+			w.end() // now, where AfterFunc would do it in a moment
+		}
 	}
-	unwatch := context.AfterFunc(stop, end)
-	return wait, func() { unwatch(); end() }
+	return w.wait.Done()
+}
+
+// Err implements context.Context.
+func (w *waiting) Err() error {
+	if err := w.Context.Err(); err != nil {
+		return err
+	}
+	if w.stop.Err() != nil {
+		return context.Canceled
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ended {
+		return context.Canceled
+	}
+	return nil
+}
+
+func (w *waiting) cancel() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ended = true
+	if w.end != nil {
+		w.end()
+	}
 }

@@ -2,7 +2,9 @@ package askara_test
 
 import (
 	"context"
+	"errors"
 	"testing"
+	"time"
 
 	"askara-sync/askara"
 )
@@ -30,5 +32,44 @@ func TestWaitingIsOverAtOnceAfterAStop(t *testing.T) {
 			t.Fatal("there is still something to wait for after the stop")
 		}
 		done()
+	}
+}
+
+// TestWaitingEnds: by whatever it ends, who waits already and who comes later see it, and so do contexts made of it.
+func TestWaitingEnds(t *testing.T) {
+	for _, by := range []string{"context", "stop", "cancel"} {
+		for _, when := range []string{"while somebody waits", "before anybody waits"} {
+			t.Run(by+" "+when, func(t *testing.T) {
+				ctx, end := context.WithCancel(t.Context())
+				defer end()
+				stop, halt := context.WithCancel(t.Context())
+				defer halt()
+				wait, cancel := askara.Waiting(askara.WithStop(ctx, stop))
+				defer cancel()
+				var early <-chan struct{}
+				if when == "while somebody waits" {
+					early = wait.Done()
+					select {
+					case <-early:
+						t.Fatal("it ended by itself")
+					default:
+					}
+				}
+				if err := wait.Err(); err != nil {
+					t.Fatalf("before its end: got %v", err)
+				}
+				map[string]func(){"context": end, "stop": halt, "cancel": cancel}[by]()
+				if !errors.Is(wait.Err(), context.Canceled) {
+					t.Errorf("got %v, want %v", wait.Err(), context.Canceled)
+				}
+				child, release := context.WithTimeout(wait, time.Hour)
+				defer release()
+				<-child.Done()
+				<-wait.Done()
+				if early != nil {
+					<-early
+				}
+			})
+		}
 	}
 }

@@ -40,6 +40,7 @@ type line struct {
 	open      []askara.Delivery // to be confirmed, not handed to a worker yet
 	staged    []askara.Delivery // to be moved into place with the next commit
 	settled   []askara.Delivery // other rows to be saved with the next commit
+	saved     []askara.Delivery // room for what is being saved
 	doubtful  []result          // service faults that count against the document only if there was no outage
 	fetching  int               // handed to downloads, not back from fetched
 	asking    int               // handed to confirms, not back from answered
@@ -299,10 +300,10 @@ func (l *line) takeAnswer(r result) {
 // saved and queued to be confirmed; those that failed are saved with their reasons.
 func (l *line) commit(ctx context.Context) error {
 	batch, others := l.staged, l.settled
-	l.staged, l.settled = nil, nil
 	if len(batch)+len(others) == 0 {
 		return nil
 	}
+	defer l.reuse(batch, others)
 	if len(batch) > 0 {
 		if err := l.Destination.Flush(ctx, batch); err != nil {
 			l.release(batch)
@@ -313,7 +314,8 @@ func (l *line) commit(ctx context.Context) error {
 	for i := range batch {
 		batch[i].State = askara.Staged
 	}
-	if err := l.Queue.Save(ctx, append(others, batch...)); err != nil {
+	l.saved = append(append(l.saved[:0], others...), batch...)
+	if err := l.Queue.Save(ctx, l.saved); err != nil {
 		return fmt.Errorf("save documents: %w", err)
 	}
 	l.release(others)
@@ -322,7 +324,7 @@ func (l *line) commit(ctx context.Context) error {
 	}
 
 	errs := l.Destination.Deliver(ctx, batch)
-	var done []askara.Delivery
+	done := l.saved[:0]
 	for i, d := range batch {
 		switch err := errs[i]; {
 		case err == nil:
@@ -348,6 +350,14 @@ func (l *line) commit(ctx context.Context) error {
 	}
 	l.watch()
 	return nil
+}
+
+// reuse keeps the room that a batch took for the next one: deliveries are large, and there are as many batches as there is time.
+func (l *line) reuse(batch, others []askara.Delivery) {
+	clear(batch)
+	clear(others)
+	clear(l.saved)
+	l.staged, l.settled = batch[:0], others[:0]
 }
 
 func (l *line) release(rows []askara.Delivery) {

@@ -3,6 +3,7 @@ package sync
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"askara-sync/askara"
@@ -91,14 +92,11 @@ func settlementWord(s askara.Settlement) string {
 	return "unclear"
 }
 
-// unseen drops the deliveries whose rows are in seen, and adds the others to it.
+// unseen drops from a batch, which is the caller's own, the deliveries whose rows are in seen, and adds the others to it.
 func unseen(batch []askara.Delivery, seen map[int64]bool) []askara.Delivery {
-	var rest []askara.Delivery
-	for _, d := range batch {
-		if !seen[d.ID] {
-			seen[d.ID] = true
-			rest = append(rest, d)
-		}
-	}
-	return rest
+	return slices.DeleteFunc(batch, func(d askara.Delivery) bool {
+		had := seen[d.ID]
+		seen[d.ID] = true
+		return had
+	})
 }

@@ -149,7 +149,7 @@ const readers = 3
 const busyMillis = "30000"
 
 func openReader(path string) (*reader, error) {
-	db, err := openDB(path, readers, "mode=rw&_txlock=deferred&_query_only=1&_busy_timeout="+busyMillis+"&_pragma=cache_size(-1024)&_foreign_keys=1")
+	db, err := openDB(path, readers, "mode=rw&_txlock=deferred&_query_only=1&_busy_timeout="+busyMillis+"&_pragma=cache_size(-128)&_foreign_keys=1")
 	if err != nil {
 		return nil, err
 	}

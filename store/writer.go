@@ -23,7 +23,7 @@ func openWriters(path string, fail func(string, error) error) (hard, soft *write
 	turn := make(chan struct{}, 1)
 	common := "mode=rw&_txlock=immediate&_foreign_keys=1&_defensive=1&_busy_timeout=" + busyMillis +
 		"&_pragma=journal_mode(WAL)&_pragma=journal_size_limit(8388608)&_pragma=secure_delete(1)"
-	hardDB, err := openDB(path, 1, common+"&_synchronous=FULL&_pragma=cache_size(-2048)")
+	hardDB, err := openDB(path, 1, common+"&_synchronous=FULL&_pragma=cache_size(-512)")
 	if err != nil {
 		return nil, nil, err
 	}

@@ -15,7 +15,7 @@ func (s *Store) Parked(ctx context.Context, account string) (list []askara.Deliv
 		if err != nil {
 			return err
 		}
-		list, err = rowsOf(ctx, q, s.scanDue, `select `+columns+`, m.raw from delivery d left join metadata m on m.id = d.id
+		list, err = rowsOf(ctx, q, s.scanDue(), `select `+columns+`, m.raw from delivery d left join metadata m on m.id = d.id
 			where d.account = ? and d.state in (?, ?) order by d.id`, id, int(askara.Parked), int(askara.Reported))
 		for i := range list {
 			list[i].Account = account
@@ -80,8 +80,9 @@ const stride = 500
 // with the first error.
 func (s *Store) Delivered(ctx context.Context, account string) iter.Seq2[askara.Delivery, error] {
 	return func(yield func(askara.Delivery, error) bool) {
+		scanner := newRowScanner()
 		scan := func(rows *sql.Rows) (askara.Delivery, error) {
-			d, err := scanDelivery(rows.Scan)
+			d, err := scanner.scan(rows)
 			d.Account = account
 			return d, err
 		}

@@ -62,17 +62,17 @@ func (s *Store) dueIn(ctx context.Context, q querier, account int64, state askar
 ) ([]askara.Delivery, error) {
 	const from = `select ` + columns + `, m.raw from delivery d left join metadata m on m.id = d.id
 		where d.account = ? and d.state = ? and d.backfill = ? and `
-	fresh, err := rowsOf(ctx, q, s.scanDue, from+`d.next_attempt_at = 0 order by d.id limit ?`, account, int(state), backfill, limit)
+	fresh, err := rowsOf(ctx, q, s.scanDue(), from+`d.next_attempt_at = 0 order by d.id limit ?`, account, int(state), backfill, limit)
 	if err != nil {
 		return nil, err
 	}
-	again, err := rowsOf(ctx, q, s.scanDue, from+`d.next_attempt_at between 1 and ? order by d.next_attempt_at, d.id limit ?`,
+	again, err := rowsOf(ctx, q, s.scanDue(), from+`d.next_attempt_at between 1 and ? order by d.next_attempt_at, d.id limit ?`,
 		account, int(state), backfill, now.UnixMilli(), limit)
 	if err != nil {
 		return nil, err
 	}
 	// Nothing is put off for longer: the clock has been set back since.
-	astray, err := rowsOf(ctx, q, s.scanDue, from+`d.next_attempt_at > ? order by d.next_attempt_at, d.id limit ?`,
+	astray, err := rowsOf(ctx, q, s.scanDue(), from+`d.next_attempt_at > ? order by d.next_attempt_at, d.id limit ?`,
 		account, int(state), backfill, now.Add(longest).UnixMilli(), limit)
 	return joined(joined(fresh, again), astray), err
 }
@@ -80,25 +80,32 @@ func (s *Store) dueIn(ctx context.Context, q querier, account int64, state askar
 // longest is longer than anything puts a delivery off.
 const longest = 48 * time.Hour
 
-// scanDue reads a row with the document's metadata. A document that cannot be read any more is still fetched by its uuid.
-func (s *Store) scanDue(rows *sql.Rows) (askara.Delivery, error) {
+// scanDue returns what reads rows with the documents' metadata. A document that cannot be read any more is still fetched by its uuid.
+func (s *Store) scanDue() func(*sql.Rows) (askara.Delivery, error) {
 	var raw []byte
-	d, err := scanDelivery(rows.Scan, &raw)
-	if err != nil || len(raw) == 0 {
+	scanner := newRowScanner(&raw)
+	return func(rows *sql.Rows) (askara.Delivery, error) {
+		d, err := scanner.scan(rows)
+		if err == nil && len(raw) > 0 {
+			s.fillDocument(&d, raw)
+		}
 		return d, err
 	}
+}
+
+// fillDocument gives a delivery its document's metadata.
+func (s *Store) fillDocument(d *askara.Delivery, raw []byte) {
 	d.Document.Raw = raw
 	if s.cfg.Decode == nil {
-		return d, nil
+		return
 	}
 	doc, err := s.cfg.Decode(raw)
 	if err != nil || doc.UUID != d.UUID {
 		s.log.Warn("stored document unreadable", "document", d.UUID)
-		return d, nil
+		return
 	}
 	doc.Order, doc.UpdatedAt, doc.ValidatedAt = d.Document.Order, d.Document.UpdatedAt, d.Document.ValidatedAt
 	d.Document = doc
-	return d, nil
 }
 
 // fillPrevious sets the checksum of the newest delivered revision before d.

@@ -12,7 +12,7 @@ import (
 // A revision of a document is a row of delivery while something is left to do about it and a row of archive afterwards. It is known by
 // account, uuid and revision; its number (Delivery.ID) is another one once it is in the archive.
 
-// columns of delivery in the order of scanDelivery.
+// columns of delivery in the order of a rowScanner.
 const columns = `d.id, d.uuid, d.revision, d.state, d.backfill, d.next_attempt_at, d.attempts, d.reason,
 	d.order_us, d.updated_us, d.validated_us, d.confirmed_order_us, d.confirmed_updated_us,
 	d.staged, d.name, d.size, d.sha256, d.discovered_at, d.delivered_at`
@@ -31,25 +31,39 @@ type row struct {
 	askara.Delivery
 }
 
-// scanDelivery reads the columns, and more behind them if the query has them. The account is the caller's to set.
-func scanDelivery(scan func(...any) error, more ...any) (d askara.Delivery, err error) {
-	var uuid any
-	var next int64
-	var order, updated, validated, confirmedOrder, confirmedUpdated, size, discovered, delivered sql.NullInt64
-	var reason, staged, name sql.NullString
-	var sum []byte
-	dest := []any{&d.ID, &uuid, &d.Revision, &d.State, &d.Backfill, &next, &d.Attempts, &reason,
-		&order, &updated, &validated, &confirmedOrder, &confirmedUpdated, &staged, &name, &size, &sum, &discovered, &delivered}
-	if err := scan(append(dest, more...)...); err != nil {
-		return d, err
+// rowScanner reads rows of the columns, and what a query has behind them, one after the other. What they are read into is made once.
+type rowScanner struct {
+	dest []any
+	d    askara.Delivery // what needs no conversion
+	uuid any
+	next int64
+
+	order, updated, validated, confirmedOrder, confirmedUpdated, size, discovered, delivered sql.NullInt64
+	reason, staged, name                                                                     sql.NullString
+	sum                                                                                      []byte
+}
+
+func newRowScanner(more ...any) *rowScanner {
+	s := &rowScanner{}
+	s.dest = append([]any{&s.d.ID, &s.uuid, &s.d.Revision, &s.d.State, &s.d.Backfill, &s.next, &s.d.Attempts, &s.reason,
+		&s.order, &s.updated, &s.validated, &s.confirmedOrder, &s.confirmedUpdated,
+		&s.staged, &s.name, &s.size, &s.sum, &s.discovered, &s.delivered}, more...)
+	return s
+}
+
+// scan reads the present row. The account is the caller's to set.
+func (s *rowScanner) scan(rows *sql.Rows) (askara.Delivery, error) {
+	if err := rows.Scan(s.dest...); err != nil {
+		return askara.Delivery{}, err
 	}
-	d.UUID = fromKey(uuid)
-	d.Document = askara.Document{UUID: d.UUID, Order: fromDate(order), UpdatedAt: fromDate(updated), ValidatedAt: fromDate(validated)}
-	d.Confirmation = askara.Confirmation{Order: fromDate(confirmedOrder), UpdatedAt: fromDate(confirmedUpdated)}
-	d.Receipt = askara.Receipt{Staged: staged.String, Name: name.String, Size: size.Int64, SHA256: fromChecksum(sum)}
-	d.Reason, d.DiscoveredAt, d.DeliveredAt = reason.String, fromMillis(discovered), fromMillis(delivered)
-	if next != 0 {
-		d.NextAttemptAt = time.UnixMilli(next).UTC()
+	d := s.d
+	d.UUID = fromKey(s.uuid)
+	d.Document = askara.Document{UUID: d.UUID, Order: fromDate(s.order), UpdatedAt: fromDate(s.updated), ValidatedAt: fromDate(s.validated)}
+	d.Confirmation = askara.Confirmation{Order: fromDate(s.confirmedOrder), UpdatedAt: fromDate(s.confirmedUpdated)}
+	d.Receipt = askara.Receipt{Staged: s.staged.String, Name: s.name.String, Size: s.size.Int64, SHA256: fromChecksum(s.sum)}
+	d.Reason, d.DiscoveredAt, d.DeliveredAt = s.reason.String, fromMillis(s.discovered), fromMillis(s.delivered)
+	if s.next != 0 {
+		d.NextAttemptAt = time.UnixMilli(s.next).UTC()
 	}
 	return d, nil
 }
@@ -110,7 +124,7 @@ func first(rows *sql.Rows, err error) (d askara.Delivery, found bool, _ error) {
 	if !rows.Next() {
 		return d, false, rows.Err()
 	}
-	d, err = scanDelivery(rows.Scan)
+	d, err = newRowScanner().scan(rows)
 	return d, err == nil, err
 }
 

@@ -52,7 +52,7 @@ func (w *watch) now(ctx context.Context) (m moment, err error) {
 	return m, nil
 }
 
-// version runs the statement, which waits for nobody, and so has no need of the goroutine that a context costs.
+// version runs the statement. It waits for nobody but a repair of the log's index, so it is not worth the goroutine that a context costs.
 func version(stmt versionStmt) (int64, error) {
 	rows, err := stmt.QueryContext(context.Background(), nil)
 	if err != nil {

@@ -3,7 +3,6 @@ package sync
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"askara-sync/askara"
@@ -94,9 +93,12 @@ func settlementWord(s askara.Settlement) string {
 
 // unseen drops from a batch, which is the caller's own, the deliveries whose rows are in seen, and adds the others to it.
 func unseen(batch []askara.Delivery, seen map[int64]bool) []askara.Delivery {
-	return slices.DeleteFunc(batch, func(d askara.Delivery) bool {
-		had := seen[d.ID]
-		seen[d.ID] = true
-		return had
-	})
+	rest := batch[:0]
+	for _, d := range batch {
+		if !seen[d.ID] {
+			seen[d.ID] = true
+			rest = append(rest, d)
+		}
+	}
+	return rest
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -252,9 +253,10 @@ func TestDaemonAndCommandsBesideIt(t *testing.T) {
 	g.must(t, cli.ExitDone, "retry", "--all")
 }
 
-// TestAPassAskedForIsOneOfTheDaemon: what a person asks for beside the daemon ends a trouble and is told in the journal, as the
-// daemon's own passes are.
+// TestAPassAskedForIsOneOfTheDaemon: what a person asks for beside the daemon ends a trouble and is told in the journal and to systemd,
+// as the daemon's own passes are.
 func TestAPassAskedForIsOneOfTheDaemon(t *testing.T) {
+	status := systemdStatus(t)
 	g := newClinic(t, quick, "")
 	g.must(t, cli.ExitDone, "login")
 	g.server.Add(3, sandbox.Document{})
@@ -271,6 +273,43 @@ func TestAPassAskedForIsOneOfTheDaemon(t *testing.T) {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("after a pass that was asked for the daemon's log has no %q\n%s", want, log)
 		}
+	}
+	eventually(t, "systemd to be told of the pass", func() bool {
+		last := status()
+		return strings.HasPrefix(last, "last pass ") && strings.Contains(last, "3 delivered")
+	})
+}
+
+// systemdStatus stands in for systemd and returns what shows the status that it was told last.
+func systemdStatus(t *testing.T) (last func() string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "notify")
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("NOTIFY_SOCKET", path)
+	var mu sync.Mutex
+	var status string
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		for b := make([]byte, 64<<10); ; {
+			n, err := socket.Read(b)
+			if err != nil {
+				return // closed
+			}
+			if line, ok := strings.CutPrefix(string(b[:n]), "STATUS="); ok {
+				mu.Lock()
+				status = line
+				mu.Unlock()
+			}
+		}
+	})
+	t.Cleanup(func() { socket.Close(); reader.Wait() })
+	return func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return status
 	}
 }
 

@@ -372,9 +372,7 @@ func FuzzTokenAnswer(f *testing.F) {
 	f.Add(502, []byte(`<html>`))
 	f.Add(200, []byte(``))
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
-		if status < 100 || status > 999 {
-			t.Skip()
-		}
+		status = 100 + ((status-100)%900+900)%900 // no other has three digits
 		got, err := tokenEndpoint(t, "https://askara.test", says(status, string(body))).Refresh(t.Context(), "the-old-token")
 		if err != nil {
 			e, ok := errors.AsType[*askara.GrantError](err)

@@ -63,6 +63,7 @@ func profilePass() (err error) {
 	if err := pprof.StartCPUProfile(f); err != nil {
 		return err
 	}
+	cli.UseProcessors(os.Getenv)
 	code := cli.Main(context.Background(), cli.Env{Args: []string{"--config", config, "--once"},
 		Getenv: os.Getenv, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})
 	pprof.StopCPUProfile()

@@ -169,7 +169,7 @@ func (t *tx) save(ctx context.Context, account int64, d askara.Delivery) error {
 	}
 	done, err := t.step(ctx, account, d)
 	if err == nil && !done {
-		done, err = t.settle(ctx, account, d)
+		done, err = t.replace(ctx, account, d)
 	}
 	if err != nil || !done || d.Confirmation.Order.IsZero() {
 		return err
@@ -177,8 +177,8 @@ func (t *tx) save(ctx context.Context, account int64, d askara.Delivery) error {
 	return t.sight(ctx, account, d.UUID, d.Confirmation.Order)
 }
 
-// settle writes a delivery whatever its row is, and tells whether it did.
-func (t *tx) settle(ctx context.Context, account int64, d askara.Delivery) (bool, error) {
+// replace writes a delivery in the place of whatever row it has, and tells whether it did. It is the long way of step.
+func (t *tx) replace(ctx context.Context, account int64, d askara.Delivery) (bool, error) {
 	was, found, err := t.find(ctx, account, d.UUID, d.Revision, d.Revision)
 	if err != nil {
 		return false, err

@@ -15,6 +15,9 @@ const (
 	// probeMoney is kept above the reserve, beside one request that always is, while it is not known when the next refill
 	// comes: to pay for looking.
 	probeMoney = 4
+	// sureProbes of it are not spent on looks: what was learned of the refill may be wrong, and then the first probe at a time that is
+	// sure finds nothing.
+	sureProbes = 2
 	// dripChunk is how many drops are worth waiting for: one by one, each request would be a wait of its own.
 	dripChunk = 20
 	// lookDrops is how many drops must be due before looking whether the bucket fills by drops: enough to be told from chance.
@@ -236,7 +239,7 @@ func (p policy) nextStep(s *BudgetState) (at time.Time, sure bool) {
 	default:
 		return f.ConfirmedAt.Add(p.every), true
 	}
-	if width <= p.every/precision || s.Remaining <= p.reserved(s) {
+	if width <= p.every/precision || s.Remaining <= p.reserved(s)+min(sureProbes, s.Limit/100) {
 		return before.Add(min(tick, p.every/precision)), true
 	}
 	at = after.Add(width / 2)

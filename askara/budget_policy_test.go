@@ -126,6 +126,16 @@ func TestPolicyNextStep(t *testing.T) {
 	}
 }
 
+// TestPolicyLooksSpareTheReserve: looks for a refill of unknown time leave enough for a sure probe that finds nothing after all.
+func TestPolicyLooksSpareTheReserve(t *testing.T) {
+	for remaining := 55; remaining > 50; remaining-- {
+		s := learned(remaining).with(func(s *BudgetState) { s.Refill.After = at(-15 * time.Minute) })
+		if _, sure := testPolicy.nextStep(&s); sure != (remaining <= 52) {
+			t.Errorf("%d left and a reserve of 50: got a probe that is sure: %v", remaining, sure)
+		}
+	}
+}
+
 func TestPolicyNext(t *testing.T) {
 	drops := learned(55).with(func(s *BudgetState) { s.Refill.Mode = RefillDrops })
 	for _, test := range []struct {
